@@ -1,0 +1,43 @@
+/* diagnostics.h: is the gradient right? */
+#ifndef BACKPROP_DIAGNOSTICS_H
+#define BACKPROP_DIAGNOSTICS_H
+
+#include "model.h"
+#include "train.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One tensor's result of a gradient check. */
+typedef struct bp_gradcheck_tensor {
+    const char *name;     /* valid during the callback */
+    int64_t elements;     /* of the tensor */
+    int64_t checked;      /* how many of them were compared */
+    int64_t skipped;      /* kinks: the difference quotients of two step sizes disagree because a ReLU, leaky ReLU or
+                             Huber branch changes within the step */
+    double worst_error;   /* largest |analytic - numeric| / bound; <= 1 passes */
+    double worst_analytic, worst_numeric;
+    int64_t worst_index;
+    bool passed;
+} bp_gradcheck_tensor;
+
+typedef void (*bp_gradcheck_callback)(void *user, const bp_gradcheck_tensor *tensor);
+
+typedef struct bp_gradcheck_options {
+    size_t struct_size;
+    int64_t max_per_tensor; /* elements compared of each tensor, spread evenly; 0: all */
+    bp_gradcheck_callback tensor; /* may be NULL */
+    void *user;
+} bp_gradcheck_options;
+
+/* Compares the analytic gradient of one batch with central differences of the loss, element by element, in double; the
+ * model must live in a `reference` context. *passed tells the verdict; docs/numerics.md derives the bound.
+ * errors    INVALID_ARGUMENT, UNSUPPORTED (backend) */
+BP_API bp_status bp_gradcheck(bp_model *model, const float *x, const int64_t *classes, const float *targets,
+                              int64_t rows, const bp_gradcheck_options *options, bool *passed);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,169 @@
+/* train.h: the optimiser and the training step around a model. */
+#ifndef BACKPROP_TRAIN_H
+#define BACKPROP_TRAIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "context.h"
+#include "data.h"
+#include "model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct bp_trainer bp_trainer;
+
+/* The definitions are PyTorch's. X(ENUM, name, states): arrays of state per parameter */
+#define BP_OPTIMIZER_LIST(X)                                                                                           \
+    X(SGD, "sgd", 1)                                                                                                   \
+    X(ADAM, "adam", 2)                                                                                                 \
+    X(ADAMW, "adamw", 2)
+
+typedef enum bp_optimizer {
+#define BP_OPTIMIZER_ENUM(ENUM, name, states) BP_OPTIMIZER_##ENUM,
+    BP_OPTIMIZER_LIST(BP_OPTIMIZER_ENUM)
+#undef BP_OPTIMIZER_ENUM
+        BP_OPTIMIZER_COUNT
+} bp_optimizer;
+
+/* Learning rate at step s (from 0) of S: a linear ramp over the first `warmup_steps`, then
+ *   constant  lr
+ *   linear    from lr to 0 over the rest
+ *   cosine    lr (1 + cos(pi t)) / 2, t from 0 to 1 over the rest
+ *   step      lr * schedule_gamma^floor(s / schedule_step) */
+#define BP_SCHEDULE_LIST(X)                                                                                            \
+    X(CONSTANT, "constant")                                                                                            \
+    X(COSINE, "cosine")                                                                                                \
+    X(LINEAR, "linear")                                                                                                \
+    X(STEP, "step")
+
+typedef enum bp_schedule {
+#define BP_SCHEDULE_ENUM(ENUM, name) BP_SCHEDULE_##ENUM,
+    BP_SCHEDULE_LIST(BP_SCHEDULE_ENUM)
+#undef BP_SCHEDULE_ENUM
+        BP_SCHEDULE_COUNT
+} bp_schedule;
+
+BP_API const char *bp_optimizer_name(bp_optimizer optimizer); /* NULL for a value that is none */
+BP_API const char *bp_schedule_name(bp_schedule schedule);
+
+typedef struct bp_trainer_options {
+    size_t struct_size; /* sizeof(bp_trainer_options); 0: version 0.1 */
+    int64_t batch;      /* samples of a micro-batch; 0: 128 */
+    int64_t accumulate; /* micro-batches of one step, whose gradient is the mean over all their samples; 0: 1 */
+    bp_optimizer optimizer;
+    double lr;           /* 0: 0.01 for sgd, 0.001 for adam and adamw; negative: a learning rate of zero */
+    double momentum;     /* sgd, [0, 1) */
+    bool nesterov;       /* sgd; wants momentum > 0 */
+    double beta1, beta2; /* adam, adamw; 0: 0.9 and 0.999 */
+    double epsilon;      /* adam, adamw; 0: 1e-8 */
+    double weight_decay; /* L2 for sgd and adam, decoupled for adamw; >= 0; on every parameter, as PyTorch's default */
+    double clip_norm;    /* > 0: scale all gradients by min(1, clip_norm / (|g| + 1e-6)); 0: off */
+    double clip_value;   /* > 0: clamp each element to +-clip_value, before the norm is taken; 0: off */
+    bp_schedule schedule;
+    int64_t warmup_steps;
+    int64_t total_steps; /* S of cosine and linear; must be > 0 for those */
+    int64_t schedule_step;
+    double schedule_gamma; /* 0: 0.1 */
+    uint64_t seed;         /* of the shuffling */
+} bp_trainer_options;
+
+/* Plans all memory and all products for the model and the batch, and allocates. The model must outlive the trainer.
+ * errors    INVALID_ARGUMENT, OUT_OF_MEMORY (with the bytes wanted), UNSUPPORTED, DEVICE */
+BP_API bp_status bp_trainer_create(bp_model *model, const bp_trainer_options *options, bp_trainer **trainer);
+BP_API void bp_trainer_destroy(bp_trainer *trainer); /* accepts NULL */
+
+/* What bp_trainer_create would allocate for these options, in bytes, before anything is allocated. */
+typedef struct bp_memory_plan {
+    size_t parameter_bytes; /* held by the model already */
+    size_t gradient_bytes;
+    size_t optimizer_bytes;
+    size_t activation_bytes; /* activations, error terms and one batch of inputs and targets */
+    size_t workspace_bytes;
+    size_t total_bytes; /* of the trainer: all above without the parameters */
+} bp_memory_plan;
+
+BP_API bp_status bp_trainer_plan(const bp_model *model, const bp_trainer_options *options, bp_memory_plan *plan);
+
+/* One step on one batch in host memory: x f32 [rows,I]; classes int64 [rows] or targets f32 [rows,T], the other NULL.
+ * 1 <= rows <= batch * accumulate. Does not wait for the device and reads nothing back: the result is had from
+ * bp_trainer_result. Nothing is allocated, except that the first step with a number of rows not seen before may plan
+ * its products.
+ * errors    INVALID_ARGUMENT, DEVICE */
+BP_API bp_status bp_trainer_step(bp_trainer *trainer, const float *x, const int64_t *classes, const float *targets,
+                                 int64_t rows);
+
+/* The same on rows of data, chosen by `index` [rows] (NULL: first, first + 1, ...). */
+BP_API bp_status bp_trainer_step_data(bp_trainer *trainer, const bp_data *data, const int64_t *index, int64_t first,
+                                      int64_t rows);
+
+typedef struct bp_step_result {
+    int64_t step;      /* steps done, from 1 */
+    double loss;       /* mean over the step's samples */
+    double accuracy;   /* share of right classes; NaN where the loss knows none */
+    double grad_norm;  /* of all gradients together, after clipping by value and before clipping by norm */
+    double clip_factor; /* what the gradients were multiplied with */
+    double lr;
+    bool nonfinite; /* the gradient held NaN or infinity: the update was skipped */
+} bp_step_result;
+
+/* Waits for the last step and copies its result. */
+BP_API bp_status bp_trainer_result(bp_trainer *trainer, bp_step_result *result);
+
+/* Loss and gradients of one batch in training mode, without clipping and update: read with bp_trainer_get_gradient
+ * (dense row-major f64, as bp_model_get_tensor). The loss is in bp_trainer_result. */
+BP_API bp_status bp_trainer_gradients(bp_trainer *trainer, const float *x, const int64_t *classes,
+                                      const float *targets, int64_t rows);
+BP_API bp_status bp_trainer_get_gradient(bp_trainer *trainer, const char *name, double *values, int64_t count);
+
+/* What bp_train calls after every step (result.loss is had only every `log_every` steps: reading waits for a device). */
+typedef struct bp_progress {
+    int64_t epoch, epochs;         /* epoch from 1 */
+    int64_t step_in_epoch, steps_per_epoch;
+    int64_t samples;               /* seen in this call of bp_train */
+    double seconds;                /* since this call of bp_train began */
+    double samples_per_second;     /* over the whole call */
+    double data_seconds;           /* of `seconds`, spent in fetching batches */
+    bp_step_result result;         /* of the newest step that was read back */
+    bool epoch_end;                /* an epoch just ended: the three below are set */
+    bool has_test;                 /* test data were given */
+    double test_loss, test_accuracy; /* NaN where not known */
+} bp_progress;
+
+/* Return false to stop: bp_train then returns BP_STATUS_CANCELLED with the trainer between two steps. */
+typedef bool (*bp_progress_callback)(void *user, const bp_progress *progress);
+
+typedef struct bp_train_options {
+    size_t struct_size; /* sizeof(bp_train_options); 0: version 0.1 */
+    int64_t epochs;     /* the epoch to train up to; a resumed trainer goes on where it stood */
+    const bp_data *test; /* evaluated after each epoch; may be NULL */
+    int64_t log_every;  /* steps between two calls with a fresh result; 0: 50 */
+    bp_progress_callback progress;
+    void *progress_user;
+    const char *checkpoint; /* file written after every epoch and when cancelled; NULL: none */
+} bp_train_options;
+
+/* Trains on data until options->epochs epochs are done: shuffled anew each epoch by (seed, epoch), the same order on
+ * every backend; the last batch of an epoch may be smaller. */
+BP_API bp_status bp_train(bp_trainer *trainer, const bp_data *data, const bp_train_options *options);
+
+/* Mean loss and accuracy in evaluation mode. */
+typedef struct bp_evaluation {
+    int64_t rows;
+    double loss;
+    double accuracy; /* NaN where the loss knows no classes */
+} bp_evaluation;
+
+BP_API bp_status bp_evaluate(bp_model *model, const bp_data *data, bp_evaluation *evaluation);
+
+/* Steps and epochs done so far, also before a resume. */
+BP_API int64_t bp_trainer_steps_done(const bp_trainer *trainer);
+BP_API int64_t bp_trainer_epochs_done(const bp_trainer *trainer);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

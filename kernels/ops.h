@@ -1,0 +1,282 @@
+/* ops.h: the contract between host/ and the backends: one table of operations.
+ *
+ * Rules that hold for every entry
+ *   memory     all arrays are the backend's memory (bpi_ops.allocate) unless the comment says host
+ *   types      `activation` arrays (x, z, a, delta, d_a, d_x) have traits.activation_type, `parameter` arrays (w, b, d_w,
+ *              d_b, optimiser state, value targets) traits.parameter_type
+ *   matrices   row-major with a leading dimension ld >= cols in elements; what lies between cols and ld is neither read
+ *              nor written, except in parameter matrices, where it is zero and stays zero
+ *   aliasing   outputs overlap no input unless the comment allows it
+ *   order      an entry may return before the work is done; work of one lane is done in the order of the calls. Lane 0
+ *              is the main one; only entries with a `lane` argument can run on lane 1, and lane_fork / lane_join order them
+ *   repeat     the same bits on every run and for any number of threads; how a sum is split depends on shapes alone
+ *   errors     a status, with the words in backend->error; shapes and pointers are the caller's duty (assert)
+ *   NaN        NaN in an input reaches the outputs that depend on it
+ * The bounds in the comments are against exact arithmetic on the same inputs; u is the unit roundoff of the accumulation
+ * (2^-24 for f32 and bf16 inputs, 2^-53 for f64), gamma(n) = n u / (1 - n u); docs/numerics.md derives them, and
+ * kernels/bounds.h has them as functions. */
+#ifndef BPI_OPS_H
+#define BPI_OPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backprop/context.h"
+#include "backprop/model.h"
+#include "backprop/train.h"
+#include "error.h"
+
+#define BPI_OPS_VERSION 1
+
+typedef enum bpi_type { BPI_TYPE_F64, BPI_TYPE_F32, BPI_TYPE_BF16, BPI_TYPE_U8 } bpi_type;
+
+static inline size_t bpi_type_bytes(bpi_type type)
+{
+    return type == BPI_TYPE_F64 ? 8 : type == BPI_TYPE_F32 ? 4 : type == BPI_TYPE_BF16 ? 2 : 1;
+}
+
+typedef struct bpi_matrix {
+    void *data;
+    int64_t rows, cols, ld;
+} bpi_matrix;
+
+/* What a backend is made with; all of it outlives the backend. */
+typedef struct bpi_backend_options {
+    bp_precision precision; /* never DEFAULT */
+    int threads;            /* >= 1 */
+    bp_allocator allocator; /* complete: never zeroed */
+    bpi_error *error;
+} bpi_backend_options;
+
+typedef struct bpi_traits {
+    bpi_type activation_type, parameter_type;
+    int64_t alignment; /* leading dimensions that the host chooses are multiples of this many elements (16 bytes) */
+    char engine[128];  /* "oneDNN 2.6.3, AVX2, 2 threads" */
+} bpi_traits;
+
+typedef struct bpi_ops bpi_ops;
+
+/* The head of every backend's own struct. */
+typedef struct bpi_backend {
+    const bpi_ops *ops;
+    bpi_error *error;
+    bpi_traits traits;
+} bpi_backend;
+
+/* ---------------------------------------------------------------- the step's scalars */
+
+/* Constant for the life of a trainer; host memory, read during the call. All options resolved: no zero means a default. */
+typedef struct bpi_hyper {
+    bp_optimizer optimizer;
+    double lr, momentum, beta1, beta2, epsilon, weight_decay;
+    bool nesterov;
+    double clip_norm, clip_value; /* 0: off */
+    bp_schedule schedule;
+    int64_t warmup_steps, total_steps, schedule_step;
+    double schedule_gamma;
+} bpi_hyper;
+
+/* Lives in the backend's memory, one a trainer; plain bytes for upload and download. */
+typedef struct bpi_step_state {
+    int64_t step;        /* steps done */
+    double loss_sum;     /* sum of the loss over this step's samples so far, times the scale given to `loss` */
+    int64_t correct;     /* right classes so far */
+    double grad_norm;    /* written by update_prepare, as the rest below */
+    double clip_factor;  /* min(1, clip_norm / (grad_norm + 1e-6)), 1 where off */
+    double lr;           /* of this step */
+    double bias_correction1, bias_correction2; /* 1 - beta^step, for adam and adamw; 1 for sgd */
+    int64_t nonfinite;   /* 1: the gradients hold NaN or infinity; update then changes nothing and step stays */
+} bpi_step_state;
+
+/* ---------------------------------------------------------------- arguments of the larger operations */
+
+/* A linear layer with its activation, for one number of rows. B rows, I inputs, O outputs. */
+typedef struct bpi_linear_spec {
+    int64_t rows, inputs, outputs;
+    int64_t ld_x, ld_w, ld_a; /* of x and d_x; of w and d_w; of z, a and delta */
+    bool bias;
+    bp_activation activation;
+    float slope;
+    bool gradients;  /* false: forward alone will be called */
+    bool input_grad; /* linear_input_grad will be called */
+} bpi_linear_spec;
+
+typedef struct bpi_linear_plan bpi_linear_plan; /* each backend defines its own */
+
+typedef struct bpi_activation_args {
+    bp_activation activation;
+    float slope;
+    bpi_matrix saved;  /* [B,O] a = f(z), or z where BP_ACTIVATION_LIST says saves_z */
+    bpi_matrix d_a;    /* [B,O] dL/da */
+    bpi_matrix delta;  /* [B,O] out: d_a * f'(z); may be d_a itself */
+    void *d_b;         /* [O] out: column sums of delta; NULL: not wanted */
+    bool accumulate;   /* d_b += instead of = */
+} bpi_activation_args;
+
+typedef struct bpi_loss_args {
+    bp_loss loss;
+    float label_smoothing, huber_delta;
+    bpi_matrix z;           /* [B,O] what the network puts out */
+    const int64_t *classes; /* [B], or NULL and */
+    bpi_matrix targets;     /* [B,O] parameter_type */
+    double scale;           /* 1/m, m the samples of the whole step; for the losses that are means over elements 1/(m O) */
+    bpi_matrix delta;       /* [B,O] out: scale * dl/dz; data NULL: not wanted; may be z itself */
+    void *d_b;              /* [O] out: column sums of delta; NULL: not wanted */
+    bool accumulate;        /* d_b += instead of = */
+    bpi_step_state *state;  /* loss_sum += scale * sum of l; correct += rows whose largest z (the first of equals) is at
+                               the class, or at the largest target; for bce with O = 1: (z > 0) == (t > 0.5) */
+} bpi_loss_args;
+
+/* Samples in host memory. */
+typedef struct bpi_source {
+    const void *x;          /* [N, inputs] dense, x_type F32 or U8 */
+    bpi_type x_type;
+    float divisor;          /* U8: the value is x / divisor */
+    int64_t rows, inputs;
+    const int64_t *classes; /* [N] or NULL */
+    const float *targets;   /* [N, target_cols] or NULL */
+    int64_t target_cols;
+    void *resident;         /* the backend's own copy, made by source_prepare; NULL otherwise */
+} bpi_source;
+
+typedef struct bpi_load_args {
+    const bpi_source *source;
+    const int64_t *index;          /* host [rows]: which samples; NULL: first, first + 1, ... */
+    int64_t first, rows;
+    const float *mean, *inv_std;   /* host [inputs]; NULL: taken as they are */
+    bpi_matrix x;                  /* out [rows, inputs]: (value - mean) * inv_std; between cols and ld: zero */
+    int64_t *classes;              /* out [rows], or NULL */
+    bpi_matrix targets;            /* out [rows, target_cols], parameter_type, or data NULL */
+} bpi_load_args;
+
+/* Parameters as one array: count elements, padding included. */
+typedef struct bpi_update_args {
+    const bpi_hyper *hyper;
+    bpi_step_state *state;
+    int64_t count;
+    void *parameters;  /* in and out */
+    const void *gradients;
+    void *state1;      /* momentum buffer, or first moment; NULL for sgd without momentum */
+    void *state2;      /* second moment; NULL for sgd */
+} bpi_update_args;
+
+/* ---------------------------------------------------------------- the table */
+
+struct bpi_ops {
+    uint32_t version; /* BPI_OPS_VERSION */
+    size_t struct_size;
+    const char *name;
+
+    /* ---- life and memory ---- */
+
+    /* errors    UNSUPPORTED (precision), OUT_OF_MEMORY, NOT_FOUND, DEVICE */
+    bp_status (*create)(const bpi_backend_options *options, bpi_backend **backend);
+    void (*destroy)(bpi_backend *backend);
+
+    /* allocate: zeroed, aligned to 64 bytes. release accepts NULL. */
+    bp_status (*allocate)(bpi_backend *backend, size_t bytes, void **memory);
+    void (*release)(bpi_backend *backend, void *memory, size_t bytes);
+
+    /* upload: host to backend, in the order of lane 0; `source` may be reused on return. download waits for all lanes. */
+    bp_status (*upload)(bpi_backend *backend, const void *source, size_t bytes, void *destination);
+    bp_status (*download)(bpi_backend *backend, const void *source, size_t bytes, void *destination);
+    bp_status (*zero)(bpi_backend *backend, void *memory, size_t bytes);
+    bp_status (*synchronize)(bpi_backend *backend);
+
+    /* Orders lane 1 after all that lane 0 was given so far; and lane 0 after lane 1. */
+    bp_status (*lane_fork)(bpi_backend *backend);
+    bp_status (*lane_join)(bpi_backend *backend);
+
+    /* workspace_bytes: what one call on these shapes needs; params counts the parameter array. reserve makes the
+     * workspace at least that large (never smaller) and is called before any operation on these shapes. */
+    size_t (*workspace_bytes)(bpi_backend *backend, const bpi_linear_spec *spec, int64_t parameter_count);
+    bp_status (*reserve)(bpi_backend *backend, size_t bytes);
+
+    /* ---- samples ---- */
+
+    /* source_prepare: may make a copy in the backend's memory, to be released by source_release. Optional: NULL. */
+    bp_status (*source_prepare)(bpi_backend *backend, bpi_source *source);
+    void (*source_release)(bpi_backend *backend, bpi_source *source);
+
+    /* load: a batch out of a source. Same bits on cpu and cuda (one subtraction, one product). */
+    bp_status (*load)(bpi_backend *backend, const bpi_load_args *args);
+
+    /* ---- linear layer ---- */
+
+    /* A plan holds all that can be decided and allocated before the first step. linear_unplan accepts NULL. */
+    bp_status (*linear_plan)(bpi_backend *backend, const bpi_linear_spec *spec, bpi_linear_plan **plan);
+    void (*linear_unplan)(bpi_backend *backend, bpi_linear_plan *plan);
+
+    /* linear_forward: z[b,o] = sum_i x[b,i] w[o,i] + b[o];  a = f(z)
+     * shapes    x [B,I], w [O,I], bias [O] or NULL, z [B,O] only where the activation saves z (else NULL), a [B,O]
+     * order     |z err| <= gamma(I+1) (sum_i |x||w| + |b|), then the bound of the activation */
+    bp_status (*linear_forward)(bpi_backend *backend, const bpi_linear_plan *plan, const void *x, const void *w,
+                                const void *bias, void *z, void *a);
+
+    /* linear_input_grad: d_x[b,i] = sum_o delta[b,o] w[o,i]
+     * order     |err| <= gamma(O) sum_o |delta||w| */
+    bp_status (*linear_input_grad)(bpi_backend *backend, const bpi_linear_plan *plan, const void *delta, const void *w,
+                                   void *d_x);
+
+    /* linear_weight_grad: d_w[o,i] = sum_b delta[b,o] x[b,i]; adds to d_w when accumulate. Runs on `lane`.
+     * ensures   padding of d_w stays zero
+     * order     |err| <= gamma(B) sum_b |delta||x|, gamma(B+1) and |d_w| in the sum when accumulate */
+    bp_status (*linear_weight_grad)(bpi_backend *backend, const bpi_linear_plan *plan, int lane, const void *delta,
+                                    const void *x, bool accumulate, void *d_w);
+
+    /* ---- element-wise ---- */
+
+    /* activation_forward: a = f(z); a may be z. */
+    bp_status (*activation_forward)(bpi_backend *backend, bp_activation activation, float slope, bpi_matrix z,
+                                    bpi_matrix a);
+
+    /* activation_backward: delta = d_a * f'(z) and d_b[o] = sum_b delta[b,o], in one pass
+     * order     |d_b err| <= gamma(B) sum_b |delta|, gamma(B+1) and |d_b| in the sum when accumulate */
+    bp_status (*activation_backward)(bpi_backend *backend, const bpi_activation_args *args);
+
+    /* The three parts of it on their own, for programs that link the operations.
+     * activation_derivative: derivative = f'(z) from `saved`; may be saved itself
+     * hadamard: product = left * right; may be either of them
+     * bias_grad: d_b[o] = sum_b delta[b,o]; adds when accumulate */
+    bp_status (*activation_derivative)(bpi_backend *backend, bp_activation activation, float slope, bpi_matrix saved,
+                                       bpi_matrix derivative);
+    bp_status (*hadamard)(bpi_backend *backend, bpi_matrix left, bpi_matrix right, bpi_matrix product);
+    bp_status (*bias_grad)(bpi_backend *backend, bpi_matrix delta, bool accumulate, void *d_b);
+
+    /* ---- loss ---- */
+
+    /* step_begin: state->loss_sum = 0, state->correct = 0. */
+    bp_status (*step_begin)(bpi_backend *backend, bpi_step_state *state);
+
+    /* loss: value and error in one pass, always from z, in the stable form. */
+    bp_status (*loss)(bpi_backend *backend, const bpi_loss_args *args);
+
+    /* ---- update ---- */
+
+    /* update_prepare: grad_norm over all gradients (clamped to +-clip_value first where that is on), clip factor,
+     * nonfinite, step + 1 (unless nonfinite), learning rate and bias corrections of this step, into the state.
+     * order     partial sums in f64: relative error of the norm <= count * 2^-53 */
+    bp_status (*update_prepare)(bpi_backend *backend, const bpi_hyper *hyper, const void *gradients, int64_t count,
+                                bpi_step_state *state);
+
+    /* update: clamp, clip, decay and move all parameters, and their state, in one pass. Nothing where state->nonfinite. */
+    bp_status (*update)(bpi_backend *backend, const bpi_update_args *args);
+
+    /* ---- optional: NULL where a backend has none ---- */
+
+    /* What is called between begin and end is recorded, not run; launch runs it again with the same arguments. */
+    bp_status (*capture_begin)(bpi_backend *backend);
+    bp_status (*capture_end)(bpi_backend *backend, void **graph);
+    bp_status (*graph_launch)(bpi_backend *backend, void *graph);
+    void (*graph_release)(bpi_backend *backend, void *graph);
+};
+
+/* The symbol that a plug-in exports, and the tables that are built in. */
+#define BPI_PLUGIN_SYMBOL "bpi_plugin_ops"
+typedef const bpi_ops *(*bpi_plugin_entry)(void);
+
+const bpi_ops *bpi_reference_ops(void);
+const bpi_ops *bpi_cpu_ops(void);
+
+#endif
