@@ -33,6 +33,10 @@ BP_API bp_status bp_model_load_weights(bp_model *model, const char *path);
 BP_API bp_status bp_trainer_save(const bp_trainer *trainer, const char *path);
 BP_API bp_status bp_trainer_load(bp_trainer *trainer, const char *path);
 
+/* Writes the gradients of bp_trainer_gradients: one tensor a parameter, under the parameter's name, and `loss` of shape
+ * [1]; F64 from `reference`, F32 from the others. */
+BP_API bp_status bp_trainer_save_gradients(bp_trainer *trainer, const char *path);
+
 #ifdef __cplusplus
 }
 #endif

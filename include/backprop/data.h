@@ -49,6 +49,13 @@ BP_API int64_t bp_data_class_count(const bp_data *data);
 /* Columns of value targets; 0 where there are none. */
 BP_API int64_t bp_data_target_cols(const bp_data *data);
 
+/* Copies rows [first, first + rows) of the inputs, f32 [rows,I], as they were loaded (not standardised). */
+BP_API bp_status bp_data_get_inputs(const bp_data *data, int64_t first, int64_t rows, float *x);
+
+/* Writes f32 [rows,cols] as an NPY file, under a temporary name that is renamed.
+ * errors    IO, OUT_OF_MEMORY */
+BP_API bp_status bp_npy_write(bp_context *context, const char *path, const float *values, int64_t rows, int64_t cols);
+
 /* Checks that the data fit the model: input width, target kind and width for its loss, class range.
  * errors    INVALID_ARGUMENT with both numbers in words */
 BP_API bp_status bp_data_check(const bp_data *data, const bp_model *model);

@@ -117,6 +117,7 @@ BP_API bp_status bp_trainer_result(bp_trainer *trainer, bp_step_result *result);
  * (dense row-major f64, as bp_model_get_tensor). The loss is in bp_trainer_result. */
 BP_API bp_status bp_trainer_gradients(bp_trainer *trainer, const float *x, const int64_t *classes,
                                       const float *targets, int64_t rows);
+BP_API bp_status bp_trainer_gradients_data(bp_trainer *trainer, const bp_data *data, int64_t first, int64_t rows);
 BP_API bp_status bp_trainer_get_gradient(bp_trainer *trainer, const char *name, double *values, int64_t count);
 
 /* What bp_train calls after every step (result.loss is had only every `log_every` steps: reading waits for a device). */
