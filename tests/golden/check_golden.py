@@ -15,7 +15,7 @@ import os
 
 import numpy as np
 
-from notation import linear_positions, parse_layers
+from notation import as_float32, linear_positions, parse_layers
 from safetensors_io import load_npy, load_safetensors
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -65,7 +65,8 @@ def class_distribution(net, y, outputs):
     """Targets of softmax_cross_entropy as smoothed probabilities."""
     if y.dtype == np.int64:
         y = (y[:, None] == np.arange(outputs)[None, :]).astype(np.float64)
-    return (1.0 - net["label_smoothing"]) * y + net["label_smoothing"] / outputs
+    smoothing = as_float32(net["label_smoothing"])
+    return (1.0 - smoothing) * y + smoothing / outputs
 
 
 def loss_terms(net, a, y):
@@ -81,7 +82,7 @@ def loss_terms(net, a, y):
     if net["loss"] == "mse":
         return distance ** 2 / a.size, 2.0 * distance / a.size
     if net["loss"] == "huber":
-        delta = net["huber_delta"]
+        delta = as_float32(net["huber_delta"])
         clipped = np.clip(distance, -delta, delta)
         # d·clip(d) - clip(d)²/2 is d²/2 inside and delta (|d| - delta/2) outside
         return (distance * clipped - 0.5 * clipped ** 2) / a.size, clipped / a.size
@@ -108,7 +109,7 @@ class Run:
         self.loss = float(self.terms.sum())
         self.branches = [z > 0.0 for block, z in zip(blocks, self.z) if block.activation in KINKED]
         if net["loss"] == "huber":
-            self.branches.append(np.abs(a - y) > net["huber_delta"])
+            self.branches.append(np.abs(a - y) > as_float32(net["huber_delta"]))
 
     def same_branches(self, other):
         return all(np.array_equal(mine, theirs) for mine, theirs in zip(self.branches, other.branches))

@@ -3,7 +3,8 @@
 
 usage: make_golden.py [--out DIR]        (default: the folder of this script)
 
-Inputs, targets and weights are float32, so every backend starts from the same numbers; PyTorch computes in float64.
+Inputs, targets, weights and constants are float32, so every backend starts from the same numbers; PyTorch computes in
+float64.
 Random numbers are numpy's RandomState.random_sample, whose stream is frozen and needs no libm, so inputs, targets and
 weights are the same bytes on every machine. Gradients may differ in the last bits where PyTorch sums in another order.
 A draw that would make a poor judge (see `flaw`) is thrown away, and the next seed is tried.

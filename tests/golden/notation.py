@@ -4,8 +4,17 @@ Only what the golden networks use: activations, `slope=` and `nobias`; anything 
 """
 from collections import namedtuple
 
+import numpy as np
+
 ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "softplus", "silu", "gelu", "gelu_tanh")
 DEFAULT_SLOPE = 0.01
+
+
+
+def as_float32(constant):
+    """The public API takes slope, label_smoothing and huber_delta as C floats: 0.2 is 0.200000003."""
+    return float(np.float32(constant))
+
 
 Block = namedtuple("Block", "units activation slope bias")
 
@@ -16,12 +25,12 @@ def parse_layers(layers):
 
 def _parse_block(text):
     units, *words = text.split(":")
-    activation, slope, bias = "identity", DEFAULT_SLOPE, True
+    activation, slope, bias = "identity", as_float32(DEFAULT_SLOPE), True
     for word in words:
         if word in ACTIVATIONS:
             activation = word
         elif word.startswith("slope="):
-            slope = float(word[len("slope="):])
+            slope = as_float32(word[len("slope="):])
         elif word == "nobias":
             bias = False
         else:

@@ -1,7 +1,7 @@
 """Read and write safetensors and NPY files with numpy alone.
 
 The Python package `safetensors` is not in Debian 12, so the golden files and the interop test bring these few lines.
-Format: https://huggingface.co/docs/safetensors. A file is header length (u64, little-endian), JSON header, data.
+Format: https://huggingface.co/docs/safetensors: header length (u64, little-endian), JSON header, data.
 The reader refuses what the format forbids (holes, overlaps, bytes left over), so that it also judges the files we write.
 """
 import json

@@ -20,7 +20,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import check_golden  # noqa: E402
 from networks import NETWORKS  # noqa: E402
-from notation import ACTIVATIONS, Block, linear_positions, parse_layers  # noqa: E402
+from notation import ACTIVATIONS, Block, as_float32, linear_positions, parse_layers  # noqa: E402
 from safetensors_io import FormatError, load_npy, load_safetensors, save_npy, save_safetensors  # noqa: E402
 
 
@@ -109,8 +109,9 @@ class SafetensorsTest(InTemporaryFolder):
 class NotationTest(unittest.TestCase):
     def test_blocks(self):
         self.assertEqual(parse_layers("53:leaky_relu:slope=0.2:nobias,29:tanh,7"),
-                         [Block(53, "leaky_relu", 0.2, False), Block(29, "tanh", 0.01, True),
-                          Block(7, "identity", 0.01, True)])
+                         [Block(53, "leaky_relu", as_float32(0.2), False), Block(29, "tanh", as_float32(0.01), True),
+                          Block(7, "identity", as_float32(0.01), True)])
+        self.assertEqual(as_float32(0.2), 0.20000000298023224)
 
     def test_identity_counts_nothing(self):
         self.assertEqual(linear_positions(parse_layers("5:relu,4,3:identity,2:tanh,1")), [0, 2, 3, 4, 6])

@@ -1,7 +1,7 @@
 """A network in the command line's notation as a torch.nn.Sequential, and its losses as PyTorch defines them."""
 from torch import nn
 
-from notation import parse_layers
+from notation import as_float32, parse_layers
 
 
 def build_sequential(inputs, layers):
@@ -34,8 +34,8 @@ def build_loss(loss, label_smoothing=0.0, huber_delta=1.0):
         # PyTorch has no such loss: half the squared distance, summed over outputs, mean over samples
         return lambda outputs, targets: 0.5 * ((outputs - targets) ** 2).sum(dim=1).mean()
     return {
-        "softmax_cross_entropy": lambda: nn.CrossEntropyLoss(label_smoothing=label_smoothing),
+        "softmax_cross_entropy": lambda: nn.CrossEntropyLoss(label_smoothing=as_float32(label_smoothing)),
         "bce_with_logits": nn.BCEWithLogitsLoss,
         "mse": nn.MSELoss,
-        "huber": lambda: nn.HuberLoss(delta=huber_delta),
+        "huber": lambda: nn.HuberLoss(delta=as_float32(huber_delta)),
     }[loss]()
