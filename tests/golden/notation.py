@@ -10,7 +10,6 @@ ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "soft
 DEFAULT_SLOPE = 0.01
 
 
-
 def as_float32(constant):
     """The public API takes slope, label_smoothing and huber_delta as C floats: 0.2 is 0.200000003."""
     return float(np.float32(constant))
