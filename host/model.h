@@ -33,7 +33,7 @@ struct bp_model {
     int64_t inputs;
     int64_t layer_count;
     bpi_layer *layers;
-    int64_t tensor_count;
+    int64_t tensor_count, tensor_capacity;
     bpi_tensor *tensors;
     int64_t parameter_count; /* elements of the array, padding included */
     void *parameters;        /* backend memory, traits.parameter_type */
@@ -41,8 +41,9 @@ struct bp_model {
     size_t layers_text_bytes;
     bp_loss loss;
     float label_smoothing, huber_delta;
-    float *mean, *inv_std, *std; /* host [inputs]; NULL: no standardisation */
-    struct bpi_pass *evaluation;     /* made by the first predict or evaluate */
+    float *mean, *std;                   /* host [inputs]; NULL: no standardisation */
+    float *device_mean, *device_inv_std; /* the same for bpi_ops.load, backend memory */
+    struct bpi_pass *evaluation;         /* made by the first predict or evaluate */
 };
 
 /* The blocks of the command line's notation, "256:relu,128:leaky_relu:slope=0.2,10"; free with bpi_free.
@@ -51,7 +52,31 @@ bp_status bpi_notation_parse(bp_context *context, const char *text, bp_block **b
 /* And back: canonical text, only what differs from the defaults. *bytes is what to give bpi_free. */
 bp_status bpi_notation_format(bp_context *context, const bp_block *blocks, int64_t count, char **text, size_t *bytes);
 
+/* What the derivative needs, from BP_ACTIVATION_LIST: z itself, or a = f(z). */
+bool bpi_activation_saves_z(bp_activation activation);
+
+/* Fills model->tensors and parameter_count from model->layers; the bytes of the array that they describe. */
+bp_status bpi_parameters_plan(bp_model *model);
+size_t bpi_parameters_bytes(const bp_model *model);
+
+/* The table's index of the index-th tensor in the order that PyTorch lists them in: block by block, weight then bias.
+ */
+int64_t bpi_tensor_in_file_order(const bp_model *model, int64_t index);
+
+/* Finds a tensor for a public call and checks the count: INVALID_ARGUMENT or NOT_FOUND in the name of `call`. */
+bp_status bpi_tensor_lookup(const bp_model *model, const char *call, const char *name, const void *values,
+                            int64_t count, int64_t *index);
+
+void bpi_standardization_clear(bp_model *model);
+
 int64_t bpi_model_find(const bp_model *model, const char *name); /* index of a tensor, -1 */
+
+/* Where a tensor begins in the parameters or in an array laid out like them; NULL for index -1. */
+static inline void *bpi_tensor_at(const bp_model *model, void *array, int64_t index)
+{
+    size_t element = bpi_type_bytes(model->context->backend->traits.parameter_type);
+    return index < 0 ? NULL : (char *)array + (size_t)model->tensors[index].offset * element;
+}
 
 /* Copy one tensor between dense f64 host memory and an array laid out as the parameter array (parameters, gradients,
  * optimiser state). */

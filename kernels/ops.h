@@ -144,7 +144,7 @@ typedef struct bpi_load_args {
     const bpi_source *source;
     const int64_t *index;          /* host [rows]: which samples; NULL: first, first + 1, ... */
     int64_t first, rows;
-    const float *mean, *inv_std;   /* host [inputs]; NULL: taken as they are */
+    const float *mean, *inv_std;   /* backend memory, f32 [inputs]; NULL: taken as they are */
     bpi_matrix x;                  /* out [rows, inputs]: (value - mean) * inv_std; between cols and ld: zero */
     int64_t *classes;              /* out [rows], or NULL */
     bpi_matrix targets;            /* out [rows, target_cols], parameter_type, or data NULL */

@@ -1,0 +1,199 @@
+/* parameters.c: the parameter table. One array holds all weights, then all biases, each tensor {name, offset, rows,
+ * cols, ld}; rows are padded to 16 bytes with zeros. Gradients and optimiser state have the same layout. */
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "host/model.h"
+
+static int64_t round_up(int64_t value, int64_t multiple)
+{
+    return (value + multiple - 1) / multiple * multiple;
+}
+
+/* How many modules a block counts for in a torch.nn.Sequential. */
+static int64_t module_count(const bp_block *block)
+{
+    return 1 + (block->norm != BP_NORM_NONE) + (block->activation != BP_ACTIVATION_IDENTITY) + (block->dropout > 0.0f);
+}
+
+/* Appends a tensor to the table at *offset, and moves *offset behind it. Returns its index. */
+static int64_t add_tensor(bp_model *model, int64_t block, int64_t module, const char *kind, int64_t rows, int64_t cols,
+                          int64_t *offset)
+{
+    assert(model->tensor_count < model->tensor_capacity);
+    int64_t alignment = model->context->backend->traits.alignment;
+    bpi_tensor *tensor = &model->tensors[model->tensor_count];
+    *tensor = (bpi_tensor){.offset = *offset, .rows = rows, .cols = cols, .block = block};
+    tensor->ld = round_up(cols ? cols : rows, alignment);
+    snprintf(tensor->name, sizeof tensor->name, "%lld.%s", (long long)module, kind);
+    *offset += tensor->ld * (cols ? rows : 1);
+    return model->tensor_count++;
+}
+
+bp_status bpi_parameters_plan(bp_model *model)
+{
+    model->tensor_capacity = 2 * model->layer_count;
+    BPI_TRY(bpi_alloc(model->context, (size_t)model->tensor_capacity * sizeof *model->tensors, "bp_model_create",
+                      (void **)&model->tensors));
+    double elements = 0.0;
+    for (int64_t i = 0; i < model->layer_count; i++)
+        elements += (double)model->layers[i].outputs * ((double)model->layers[i].inputs + 32.0);
+    if (elements > 1e15)
+        return BPI_FAIL(model->context, BP_STATUS_INVALID_ARGUMENT,
+                        "bp_model_create: the network has %.3g parameters, more than any machine holds", elements);
+    int64_t offset = 0, module = 0;
+    for (int64_t i = 0; i < model->layer_count; i++) {
+        bpi_layer *layer = &model->layers[i];
+        layer->weight = add_tensor(model, i, module, "weight", layer->outputs, layer->inputs, &offset);
+        layer->bias = -1;
+        module += module_count(&layer->block);
+    }
+    module = 0;
+    for (int64_t i = 0; i < model->layer_count; i++) {
+        bpi_layer *layer = &model->layers[i];
+        if (!layer->block.no_bias)
+            layer->bias = add_tensor(model, i, module, "bias", layer->outputs, 0, &offset);
+        module += module_count(&layer->block);
+    }
+    model->parameter_count = offset;
+    return BP_STATUS_OK;
+}
+
+size_t bpi_parameters_bytes(const bp_model *model)
+{
+    return (size_t)model->parameter_count * bpi_type_bytes(model->context->backend->traits.parameter_type);
+}
+
+int64_t bpi_model_find(const bp_model *model, const char *name)
+{
+    for (int64_t i = 0; i < model->tensor_count; i++)
+        if (strcmp(model->tensors[i].name, name) == 0)
+            return i;
+    return -1;
+}
+
+bp_status bp_model_tensor_info(const bp_model *model, int64_t index, bp_tensor_info *info)
+{
+    bp_context *context = model ? model->context : NULL;
+    if (!model || !info || index < 0 || index >= model->tensor_count)
+        return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT, "bp_model_tensor_info: %s",
+                        !model  ? "model is NULL"
+                        : !info ? "info is NULL"
+                                : "there is no tensor of that index");
+    const bpi_tensor *tensor = &model->tensors[bpi_tensor_in_file_order(model, index)];
+    *info = (bp_tensor_info){tensor->name, tensor->rows, tensor->cols};
+    return BP_STATUS_OK;
+}
+
+/* Tensors are listed as PyTorch lists them: block by block, weight before bias. */
+int64_t bpi_tensor_in_file_order(const bp_model *model, int64_t index)
+{
+    for (int64_t i = 0; i < model->layer_count; i++) {
+        const bpi_layer *layer = &model->layers[i];
+        int64_t here = layer->bias >= 0 ? 2 : 1;
+        if (index < here)
+            return index == 0 ? layer->weight : layer->bias;
+        index -= here;
+    }
+    assert(!"index past the last tensor");
+    return -1;
+}
+
+/* ---------------------------------------------------------------- values in and out */
+
+/* Dense f64 <-> one padded tensor of the backend's parameter type, both in host memory. */
+static void unpack(const bpi_tensor *tensor, bpi_type type, const void *padded, double *values)
+{
+    int64_t rows = tensor->cols ? tensor->rows : 1, cols = tensor->cols ? tensor->cols : tensor->rows;
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < cols; c++)
+            values[r * cols + c] = type == BPI_TYPE_F64 ? ((const double *)padded)[r * tensor->ld + c]
+                                                        : (double)((const float *)padded)[r * tensor->ld + c];
+}
+
+static void pack(const bpi_tensor *tensor, bpi_type type, const double *values, void *padded)
+{
+    int64_t rows = tensor->cols ? tensor->rows : 1, cols = tensor->cols ? tensor->cols : tensor->rows;
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < cols; c++)
+            if (type == BPI_TYPE_F64)
+                ((double *)padded)[r * tensor->ld + c] = values[r * cols + c];
+            else
+                ((float *)padded)[r * tensor->ld + c] = (float)values[r * cols + c];
+}
+
+static size_t padded_bytes(const bp_model *model, const bpi_tensor *tensor)
+{
+    return (size_t)(tensor->ld * (tensor->cols ? tensor->rows : 1)) *
+           bpi_type_bytes(model->context->backend->traits.parameter_type);
+}
+
+static size_t offset_bytes(const bp_model *model, const bpi_tensor *tensor)
+{
+    return (size_t)tensor->offset * bpi_type_bytes(model->context->backend->traits.parameter_type);
+}
+
+bp_status bpi_tensor_read(const bp_model *model, const void *array, int64_t index, double *values)
+{
+    bp_context *context = model->context;
+    bpi_backend *backend = context->backend;
+    const bpi_tensor *tensor = &model->tensors[index];
+    size_t bytes = padded_bytes(model, tensor);
+    void *padded;
+    BPI_TRY(bpi_alloc(context, bytes, tensor->name, &padded));
+    bp_status status =
+        backend->ops->download(backend, (const char *)array + offset_bytes(model, tensor), bytes, padded);
+    if (status == BP_STATUS_OK)
+        unpack(tensor, backend->traits.parameter_type, padded, values);
+    bpi_free(context, padded, bytes);
+    return status;
+}
+
+bp_status bpi_tensor_write(const bp_model *model, void *array, int64_t index, const double *values)
+{
+    bp_context *context = model->context;
+    bpi_backend *backend = context->backend;
+    const bpi_tensor *tensor = &model->tensors[index];
+    size_t bytes = padded_bytes(model, tensor);
+    void *padded;
+    BPI_TRY(bpi_alloc(context, bytes, tensor->name, &padded));
+    pack(tensor, backend->traits.parameter_type, values, padded);
+    bp_status status = backend->ops->upload(backend, padded, bytes, (char *)array + offset_bytes(model, tensor));
+    bpi_free(context, padded, bytes);
+    return status;
+}
+
+/* The front door of the two below: finds the tensor and checks the count. */
+bp_status bpi_tensor_lookup(const bp_model *model, const char *call, const char *name, const void *values,
+                            int64_t count, int64_t *index)
+{
+    bp_context *context = model ? model->context : NULL;
+    if (!model || !name || !values)
+        return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT, "%s: %s is NULL", call,
+                        !model  ? "model"
+                        : !name ? "name"
+                                : "values");
+    *index = bpi_model_find(model, name);
+    if (*index < 0)
+        return BPI_FAIL(context, BP_STATUS_NOT_FOUND, "%s: the model has no tensor \"%s\"", call, name);
+    int64_t elements = bpi_tensor_elements(&model->tensors[*index]);
+    if (count != elements)
+        return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT, "%s: %s has %lld elements, and count is %lld", call, name,
+                        (long long)elements, (long long)count);
+    return BP_STATUS_OK;
+}
+
+bp_status bp_model_get_tensor(const bp_model *model, const char *name, double *values, int64_t count)
+{
+    int64_t index;
+    BPI_TRY(bpi_tensor_lookup(model, "bp_model_get_tensor", name, values, count, &index));
+    return bpi_tensor_read(model, model->parameters, index, values);
+}
+
+bp_status bp_model_set_tensor(bp_model *model, const char *name, const double *values, int64_t count)
+{
+    int64_t index;
+    BPI_TRY(bpi_tensor_lookup(model, "bp_model_set_tensor", name, values, count, &index));
+    return bpi_tensor_write(model, model->parameters, index, values);
+}

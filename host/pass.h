@@ -1,0 +1,96 @@
+/* pass.h: what a forward (and backward) run of a model needs besides its parameters: one block of memory for
+ * activations and error terms, made once for a number of rows, and the plans of the products for each number of rows
+ * that comes up. A pass is a part of a batch: a step runs one or several. */
+#ifndef BPI_HOST_PASS_H
+#define BPI_HOST_PASS_H
+
+#include <string.h>
+
+#include "host/model.h"
+
+/* The plans of all layers for one number of rows. */
+typedef struct bpi_plan_set {
+    int64_t rows;            /* 0: free */
+    int64_t last_used;       /* the pass's clock */
+    bpi_linear_plan **plans; /* [layer_count] */
+} bpi_plan_set;
+
+enum { BPI_PLAN_SETS = 4 };
+
+typedef struct bpi_pass_layer {
+    void *z; /* NULL unless the activation saves z */
+    void *a;
+    int64_t ld; /* of z, a and the layer's error term */
+} bpi_pass_layer;
+
+typedef struct bpi_pass {
+    bp_model *model;
+    int64_t rows; /* at most */
+    bool gradients;
+    void *memory; /* backend; everything below points into it */
+    size_t bytes;
+    void *x; /* [rows, inputs] */
+    int64_t ld_x;
+    int64_t *classes; /* [rows] */
+    void *targets;    /* [rows, outputs], parameter_type */
+    bpi_step_state *state;
+    bpi_pass_layer *layers;
+    void *delta[2]; /* error terms of two neighbouring layers, as wide as the widest; NULL without gradients */
+    bpi_plan_set sets[BPI_PLAN_SETS];
+    int64_t clock;
+} bpi_pass;
+
+/* The bytes that a pass takes, without making it: its block, and the workspace that its operations need. */
+typedef struct bpi_pass_bytes {
+    size_t memory, workspace;
+} bpi_pass_bytes;
+
+bp_status bpi_pass_plan(bp_model *model, int64_t rows, bool gradients, bpi_pass_bytes *bytes);
+bp_status bpi_pass_create(bp_model *model, int64_t rows, bool gradients, bpi_pass **pass);
+void bpi_pass_destroy(bpi_pass *pass); /* accepts NULL */
+
+/* The plans for a number of rows; made at the first call for it, and kept (the least recently used set makes room). */
+bp_status bpi_pass_plans(bpi_pass *pass, int64_t rows, bpi_plan_set **set);
+
+/* A view of rows of an activation or error term. */
+static inline bpi_matrix bpi_view(void *data, int64_t rows, int64_t cols, int64_t ld)
+{
+    return (bpi_matrix){data, rows, cols, ld};
+}
+
+/* forward.c: x to the last a. */
+bp_status bpi_forward(bpi_pass *pass, const bpi_plan_set *set);
+
+/* The loss of what the forward pass left, added to pass->state; with gradients (an array laid out as the parameters)
+ * also the error term and all gradients: backward.c. samples is the number that the mean of the step runs over. */
+typedef struct bpi_targets {
+    bool classes; /* pass->classes holds them; else pass->targets */
+    int64_t samples;
+} bpi_targets;
+
+bp_status bpi_loss_value(bpi_pass *pass, const bpi_plan_set *set, bpi_targets targets);
+bp_status bpi_backward(bpi_pass *pass, const bpi_plan_set *set, bpi_targets targets, void *gradients, bool accumulate);
+
+/* Whether the loss knows which rows are right. */
+bool bpi_knows_accuracy(const bp_model *model);
+
+/* Element `index` of an array of a backend's type, in host memory. */
+static inline float bpi_to_float(bpi_type type, const void *array, int64_t index)
+{
+    if (type == BPI_TYPE_F64)
+        return (float)((const double *)array)[index];
+    if (type == BPI_TYPE_F32)
+        return ((const float *)array)[index];
+    uint32_t bits = (uint32_t)((const uint16_t *)array)[index] << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* Whether the model's loss takes this source's class indices; else it takes its values. */
+bool bpi_uses_classes(const bp_model *model, const bpi_source *source);
+
+/* Rows of a source into pass->x and pass->classes or pass->targets, standardised by the model. */
+bp_status bpi_pass_load(bpi_pass *pass, const bpi_source *source, const int64_t *index, int64_t first, int64_t rows);
+
+#endif

@@ -1,0 +1,57 @@
+/* step.c: the whole training step on one page.
+ *
+ * A batch is walked in parts of at most options.batch rows; the gradients of the parts add up (1/m is in the loss, m
+ * being the samples of all parts), so that accumulation, memory and cache need one mechanism. Nothing here allocates,
+ * waits for the device, or reads back. */
+#include <time.h>
+
+#include "host/trainer.h"
+
+static double now_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static bp_status load(bp_trainer *trainer, const bpi_source *source, const int64_t *index, int64_t first, int64_t rows)
+{
+    double begin = now_seconds();
+    bp_status status = bpi_pass_load(trainer->pass, source, index, first, rows);
+    trainer->data_seconds += now_seconds() - begin;
+    return status;
+}
+
+bp_status bpi_step_gradients(bp_trainer *trainer, const bpi_source *source, const int64_t *index, int64_t first,
+                             int64_t rows)
+{
+    bpi_pass *pass = trainer->pass;
+    bpi_backend *backend = trainer->context->backend;
+    bpi_targets targets = {bpi_uses_classes(trainer->model, source), rows};
+    BPI_TRY(backend->ops->step_begin(backend, pass->state));
+    for (int64_t done = 0; done < rows; done += pass->rows) {
+        int64_t part = rows - done < pass->rows ? rows - done : pass->rows;
+        bpi_plan_set *set;
+        BPI_TRY(bpi_pass_plans(pass, part, &set));
+        BPI_TRY(load(trainer, source, index ? index + done : NULL, first + done, part));
+        BPI_TRY(bpi_forward(pass, set));
+        BPI_TRY(bpi_backward(pass, set, targets, trainer->gradients, done > 0));
+    }
+    trainer->last_rows = rows;
+    return BP_STATUS_OK;
+}
+
+bp_status bpi_step(bp_trainer *trainer, const bpi_source *source, const int64_t *index, int64_t first, int64_t rows)
+{
+    bpi_backend *backend = trainer->context->backend;
+    bpi_update_args update = {.hyper = &trainer->hyper,
+                              .state = trainer->pass->state,
+                              .count = trainer->model->parameter_count,
+                              .parameters = trainer->model->parameters,
+                              .gradients = trainer->gradients,
+                              .state1 = trainer->state1,
+                              .state2 = trainer->state2};
+    BPI_TRY(bpi_step_gradients(trainer, source, index, first, rows));
+    BPI_TRY(backend->ops->update_prepare(backend, &trainer->hyper, trainer->gradients, update.count, update.state));
+    return backend->ops->update(backend, &update);
+}

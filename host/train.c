@@ -1,0 +1,167 @@
+/* train.c: epochs around the step: shuffling, progress, evaluation, checkpoints. */
+#include <math.h>
+#include <time.h>
+
+#include "backprop/checkpoint.h"
+#include "host/trainer.h"
+
+enum { DEFAULT_LOG_EVERY = 50 };
+
+/* All that one call of bp_train keeps. */
+typedef struct run {
+    bp_trainer *trainer;
+    bp_data *data; /* const, but for the backend's own copy */
+    bp_train_options options;
+    int64_t *order; /* [rows] */
+    size_t order_bytes;
+    int64_t rows_per_step, steps_per_epoch;
+    double begin;
+    double data_seconds_before;
+    bp_progress progress;
+} run;
+
+static double now_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* ---------------------------------------------------------------- telling */
+
+/* CANCELLED where the callback says so. */
+static bp_status tell(run *r)
+{
+    bp_trainer *trainer = r->trainer;
+    r->progress.seconds = now_seconds() - r->begin;
+    r->progress.samples_per_second =
+        r->progress.seconds > 0.0 ? (double)r->progress.samples / r->progress.seconds : 0.0;
+    r->progress.data_seconds = trainer->data_seconds - r->data_seconds_before;
+    if (!r->options.progress || r->options.progress(r->options.progress_user, &r->progress))
+        return BP_STATUS_OK;
+    return BPI_FAIL(trainer->context, BP_STATUS_CANCELLED, "bp_train: the progress callback asked to stop");
+}
+
+static bp_status checkpoint(run *r)
+{
+    return r->options.checkpoint ? bp_trainer_save(r->trainer, r->options.checkpoint) : BP_STATUS_OK;
+}
+
+/* A cancelled run is saved where it stands; a failure to save is worth more than the cancellation. */
+static bp_status after_tell(run *r, bp_status status)
+{
+    if (status != BP_STATUS_CANCELLED)
+        return status;
+    bpi_error kept = r->trainer->context->error;
+    BPI_TRY(checkpoint(r));
+    r->trainer->context->error = kept;
+    return status;
+}
+
+/* ---------------------------------------------------------------- an epoch */
+
+static bp_status one_step(run *r)
+{
+    bp_trainer *trainer = r->trainer;
+    const bpi_source *source = &r->data->source;
+    int64_t first = trainer->step_in_epoch * r->rows_per_step;
+    int64_t rows = source->rows - first < r->rows_per_step ? source->rows - first : r->rows_per_step;
+    BPI_TRY(bpi_step(trainer, source, r->order + first, 0, rows));
+    trainer->step_in_epoch++;
+    r->progress.samples += rows;
+    r->progress.step_in_epoch = trainer->step_in_epoch;
+    bool last = trainer->step_in_epoch == r->steps_per_epoch;
+    if (last || trainer->step_in_epoch % r->options.log_every == 0)
+        BPI_TRY(bp_trainer_result(trainer, &r->progress.result));
+    return after_tell(r, tell(r));
+}
+
+static bp_status end_epoch(run *r)
+{
+    bp_trainer *trainer = r->trainer;
+    trainer->epoch++;
+    trainer->step_in_epoch = 0;
+    if (r->options.test) {
+        bp_evaluation evaluation;
+        BPI_TRY(bp_evaluate(trainer->model, r->options.test, &evaluation));
+        r->progress.has_test = true;
+        r->progress.test_loss = evaluation.loss;
+        r->progress.test_accuracy = evaluation.accuracy;
+    }
+    r->progress.epoch_end = true;
+    /* The callback first: what it writes is cut back to the checkpoint by whoever resumes; the other way round a kill
+     * in between would lose the epoch's line. */
+    bp_status status = tell(r);
+    r->progress.epoch_end = false;
+    if (status == BP_STATUS_OK)
+        return checkpoint(r);
+    return after_tell(r, status);
+}
+
+static bp_status one_epoch(run *r)
+{
+    bp_trainer *trainer = r->trainer;
+    r->progress.epoch = trainer->epoch + 1;
+    bpi_shuffle(trainer->options.seed, trainer->epoch, r->data->source.rows, r->order);
+    while (trainer->step_in_epoch < r->steps_per_epoch)
+        BPI_TRY(one_step(r));
+    return end_epoch(r);
+}
+
+/* ---------------------------------------------------------------- the call */
+
+static bp_status check(bp_trainer *trainer, const bp_data *data, const bp_train_options *options)
+{
+    bp_context *context = trainer->context;
+    BPI_TRY(bp_data_check(data, trainer->model));
+    if (options->test)
+        BPI_TRY(bp_data_check(options->test, trainer->model));
+    if (options->epochs < 1)
+        return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT, "bp_train: epochs is %lld; it must be at least 1",
+                        (long long)options->epochs);
+    if (options->log_every < 0)
+        return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT, "bp_train: log_every is %lld; it must be at least 1",
+                        (long long)options->log_every);
+    return BP_STATUS_OK;
+}
+
+static bp_status prepare(run *r)
+{
+    bp_trainer *trainer = r->trainer;
+    bpi_backend *backend = trainer->context->backend;
+    int64_t rows = r->data->source.rows;
+    r->rows_per_step = trainer->options.batch * trainer->options.accumulate;
+    r->steps_per_epoch = (rows + r->rows_per_step - 1) / r->rows_per_step;
+    r->options.log_every = r->options.log_every ? r->options.log_every : DEFAULT_LOG_EVERY;
+    r->begin = now_seconds();
+    r->data_seconds_before = trainer->data_seconds;
+    r->progress = (bp_progress){.epochs = r->options.epochs,
+                                .steps_per_epoch = r->steps_per_epoch,
+                                .test_loss = NAN,
+                                .test_accuracy = NAN,
+                                .result = {.loss = NAN, .accuracy = NAN, .grad_norm = NAN}};
+    BPI_TRY(bpi_array_bytes(trainer->context, rows, sizeof *r->order, "bp_train", &r->order_bytes));
+    BPI_TRY(bpi_alloc(trainer->context, r->order_bytes, "bp_train", (void **)&r->order));
+    return backend->ops->source_prepare ? backend->ops->source_prepare(backend, &r->data->source) : BP_STATUS_OK;
+}
+
+bp_status bp_train(bp_trainer *trainer, const bp_data *data, const bp_train_options *options)
+{
+    bp_context *context = trainer ? trainer->context : NULL;
+    if (!trainer || !data || !options)
+        return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT, "bp_train: %s is NULL",
+                        !trainer ? "trainer"
+                        : !data  ? "data"
+                                 : "options");
+    run r = {.trainer = trainer, .data = (bp_data *)data};
+    BPI_TRY(bpi_options_copy(context, "bp_train_options", options, sizeof r.options, sizeof r.options, &r.options));
+    BPI_TRY(check(trainer, data, &r.options));
+    bp_status status = prepare(&r);
+    while (status == BP_STATUS_OK && trainer->epoch < r.options.epochs)
+        status = one_epoch(&r);
+    bpi_backend *backend = context->backend;
+    if (backend->ops->source_release)
+        backend->ops->source_release(backend, &r.data->source);
+    bpi_free(context, r.order, r.order_bytes);
+    return status;
+}

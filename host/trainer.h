@@ -1,0 +1,34 @@
+/* trainer.h (internal): a model with gradients, optimiser state and a position in the training run. */
+#ifndef BPI_HOST_TRAINER_H
+#define BPI_HOST_TRAINER_H
+
+#include "backprop/train.h"
+#include "host/data.h"
+#include "host/pass.h"
+
+struct bp_trainer {
+    bp_context *context;
+    bp_model *model;
+    bp_trainer_options options; /* no zero means a default any more */
+    bpi_hyper hyper;
+    bpi_pass *pass;                    /* rows: options.batch; pass->state is the trainer's */
+    void *gradients, *state1, *state2; /* backend, laid out as the parameters; NULL where the optimiser has none */
+    int64_t last_rows;                 /* samples of the last step */
+    int64_t epoch, step_in_epoch;      /* done: whole epochs, and steps of the one that is under way */
+    double data_seconds;               /* spent in loading batches */
+};
+
+/* The arrays of state that an optimiser keeps, and what PyTorch calls them. */
+int bpi_optimizer_states(const bp_trainer_options *options);
+const char *bpi_optimizer_state_name(bp_optimizer optimizer, int index);
+
+/* One step on rows of a source: index [rows], or first, first + 1, ... (step.c). */
+bp_status bpi_step(bp_trainer *trainer, const bpi_source *source, const int64_t *index, int64_t first, int64_t rows);
+/* The first half of it: loss and gradients. */
+bp_status bpi_step_gradients(bp_trainer *trainer, const bpi_source *source, const int64_t *index, int64_t first,
+                             int64_t rows);
+
+/* The order of epoch `epoch` (from 0) over `count` samples: a permutation that (seed, epoch, count) decide. */
+void bpi_shuffle(uint64_t seed, int64_t epoch, int64_t count, int64_t *order);
+
+#endif
