@@ -38,6 +38,12 @@ static double gelu_tanh_argument(double z)
     return 2.0 * sqrt(2.0 / pi) * (z + 0.044715 * z * z * z);
 }
 
+/* z times something that closes faster than z grows: 0 where it is closed, also for z = -inf. */
+static double gated(double z, double gate)
+{
+    return gate == 0.0 ? 0.0 : z * gate;
+}
+
 double bpi_reference_activation(bp_activation activation, float slope, double z)
 {
     switch (activation) {
@@ -56,11 +62,11 @@ double bpi_reference_activation(bp_activation activation, float slope, double z)
     case BP_ACTIVATION_SOFTPLUS:
         return bpi_reference_softplus(z);
     case BP_ACTIVATION_SILU:
-        return z * bpi_reference_sigmoid(z);
+        return gated(z, bpi_reference_sigmoid(z));
     case BP_ACTIVATION_GELU:
-        return z * normal_cdf(z);
+        return gated(z, normal_cdf(z));
     case BP_ACTIVATION_GELU_TANH:
-        return z * bpi_reference_sigmoid(gelu_tanh_argument(z));
+        return gated(z, bpi_reference_sigmoid(gelu_tanh_argument(z)));
     case BP_ACTIVATION_COUNT:
         break;
     }
@@ -68,12 +74,12 @@ double bpi_reference_activation(bp_activation activation, float slope, double z)
     return (double)NAN;
 }
 
-/* d/dz of z sigmoid(v(z)) = s + z s (1 - s) v'. Far out s (1 - s) is 0 while v' overflows: the product is 0 there. */
+/* d/dz of z sigmoid(v(z)) = s + z s (1 - s) v'. Where s (1 - s) is 0, z v' may have overflowed: the limit is s. */
 static double gated_derivative(double z, double v, double v_slope)
 {
     double s = bpi_reference_sigmoid(v);
     double s_slope = s * bpi_reference_sigmoid(-v);
-    return s_slope == 0.0 ? s : s + z * s_slope * v_slope;
+    return s + gated(z * v_slope, s_slope);
 }
 
 static double derivative_of(bp_activation activation, float slope, double saved)
@@ -96,7 +102,7 @@ static double derivative_of(bp_activation activation, float slope, double saved)
     case BP_ACTIVATION_SILU:
         return gated_derivative(saved, saved, 1.0);
     case BP_ACTIVATION_GELU:
-        return normal_cdf(saved) + saved * normal_density(saved);
+        return normal_cdf(saved) + gated(saved, normal_density(saved));
     case BP_ACTIVATION_GELU_TANH:
         return gated_derivative(saved, gelu_tanh_argument(saved),
                                 2.0 * sqrt(2.0 / pi) * (1.0 + 3.0 * 0.044715 * saved * saved));

@@ -1,0 +1,73 @@
+/* See backends.h. */
+#include "support/backends.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+const bpi_ops *bpi_cpu_ops(void) __attribute__((weak));
+
+static const bpt_target targets[] = {
+    {"reference f64", bpi_reference_ops, BP_PRECISION_F64, false},
+    {"cpu f32", bpi_cpu_ops, BP_PRECISION_F32, true},
+};
+
+const bpt_target *bpt_target_at(int index)
+{
+    int count = (int)(sizeof targets / sizeof targets[0]);
+    return index < count && targets[index].ops ? &targets[index] : NULL;
+}
+
+static void *counting_allocate(void *user, size_t bytes, size_t alignment)
+{
+    bpt_device *device = user;
+    void *memory = aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+    if (memory) {
+        memset(memory, 0xff, bytes); /* allocate promises zeros: the backend has to write them */
+        device->allocations += 1;
+        device->live_bytes += (int64_t)bytes;
+    }
+    return memory;
+}
+
+static void counting_release(void *user, void *memory, size_t bytes)
+{
+    ((bpt_device *)user)->live_bytes -= (int64_t)bytes;
+    free(memory);
+}
+
+bpt_device *bpt_open(const bpt_target *target, int threads)
+{
+    bpt_device *device = calloc(1, sizeof *device);
+    cr_assert_not_null(device);
+    device->target = target;
+    device->ops = target->ops();
+    device->roundoff = bpi_roundoff_of(target->precision);
+    cr_assert_eq(device->ops->version, BPI_OPS_VERSION);
+    cr_assert_eq(device->ops->struct_size, sizeof(bpi_ops));
+    bpi_backend_options options = {
+        target->precision, threads, {counting_allocate, counting_release, device}, &device->error};
+    bp_status status = device->ops->create(&options, &device->backend);
+    cr_assert_eq(status, BP_STATUS_OK, "%s: create: %s", target->name, device->error.text);
+    return device;
+}
+
+void bpt_close(bpt_device *device)
+{
+    device->ops->destroy(device->backend);
+    cr_assert_eq(device->live_bytes, 0, "%s: %lld bytes are still held after destroy", device->target->name,
+                 (long long)device->live_bytes);
+    free(device);
+}
+
+void bpt_operation_begins(bpt_device *device)
+{
+    device->allocations_seen = device->allocations;
+}
+
+void bpt_operation_ended(bpt_device *device, const char *operation, bp_status status)
+{
+    cr_assert_eq(status, BP_STATUS_OK, "%s: %s: %s", device->target->name, operation, device->error.text);
+    cr_assert_eq(device->allocations, device->allocations_seen, "%s: %s allocated memory", device->target->name,
+                 operation);
+}

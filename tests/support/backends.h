@@ -1,0 +1,46 @@
+/* backends.h: the one list of what the operation tests run on, and a backend made for a test.
+ *
+ * A device counts what its backend allocates through the hooks, so that a test sees a leak at bpt_close and an
+ * allocation inside an operation in bpt_ok. */
+#ifndef BPT_BACKENDS_H
+#define BPT_BACKENDS_H
+
+#include <stdbool.h>
+
+#include "kernels/bounds.h"
+#include "kernels/ops.h"
+
+typedef struct bpt_target {
+    const char *name; /* "cpu f32" */
+    const bpi_ops *(*ops)(void);
+    bp_precision precision;
+    bool threads; /* makes use of more than one */
+} bpt_target;
+
+/* The i-th target, NULL past the end. The first is the reference. */
+const bpt_target *bpt_target_at(int index);
+
+typedef struct bpt_device {
+    const bpt_target *target;
+    const bpi_ops *ops;
+    bpi_backend *backend;
+    bpi_error error;
+    bpi_roundoff roundoff;
+    int64_t allocations;      /* so far, through the hooks */
+    int64_t live_bytes;       /* held now */
+    int64_t allocations_seen; /* when the last operation was about to start */
+} bpt_device;
+
+/* Fails the test where the backend can't be made. */
+bpt_device *bpt_open(const bpt_target *target, int threads);
+void bpt_close(bpt_device *device); /* fails the test where memory of the backend is still held */
+
+/* An operation must return OK and allocate nothing: BPT_RUN(device, loss, &args). */
+void bpt_operation_begins(bpt_device *device);
+void bpt_operation_ended(bpt_device *device, const char *operation, bp_status status);
+
+#define BPT_RUN(device, operation, ...)                                                                                \
+    (bpt_operation_begins(device),                                                                                     \
+     bpt_operation_ended(device, #operation, (device)->ops->operation((device)->backend, __VA_ARGS__)))
+
+#endif
