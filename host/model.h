@@ -83,6 +83,10 @@ static inline void *bpi_tensor_at(const bp_model *model, void *array, int64_t in
 bp_status bpi_tensor_read(const bp_model *model, const void *array, int64_t index, double *values);
 bp_status bpi_tensor_write(const bp_model *model, void *array, int64_t index, const double *values);
 
+/* The same between dense f64 and one padded tensor of a backend's type, both in host memory. */
+void bpi_tensor_unpack(const bpi_tensor *tensor, bpi_type type, const void *padded, double *values);
+void bpi_tensor_pack(const bpi_tensor *tensor, bpi_type type, const double *values, void *padded);
+
 /* Fills the parameters by options->init and options->seed; the same values on every backend (rounded to its type). */
 bp_status bpi_init_parameters(bp_model *model, bp_init init, uint64_t seed);
 

@@ -102,36 +102,40 @@ int64_t bpi_tensor_in_file_order(const bp_model *model, int64_t index)
 
 /* ---------------------------------------------------------------- values in and out */
 
-/* Dense f64 <-> one padded tensor of the backend's parameter type, both in host memory. */
-static void unpack(const bpi_tensor *tensor, bpi_type type, const void *padded, double *values)
+/* Element (r, c) of a padded tensor in host memory, in the backend's parameter type. */
+static double load_element(bpi_type type, const void *padded, int64_t index)
 {
-    int64_t rows = tensor->cols ? tensor->rows : 1, cols = tensor->cols ? tensor->cols : tensor->rows;
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < cols; c++)
-            values[r * cols + c] = type == BPI_TYPE_F64 ? ((const double *)padded)[r * tensor->ld + c]
-                                                        : (double)((const float *)padded)[r * tensor->ld + c];
+    return type == BPI_TYPE_F64 ? ((const double *)padded)[index] : (double)((const float *)padded)[index];
 }
 
-static void pack(const bpi_tensor *tensor, bpi_type type, const double *values, void *padded)
+static void store_element(bpi_type type, void *padded, int64_t index, double value)
+{
+    if (type == BPI_TYPE_F64)
+        ((double *)padded)[index] = value;
+    else
+        ((float *)padded)[index] = (float)value;
+}
+
+void bpi_tensor_unpack(const bpi_tensor *tensor, bpi_type type, const void *padded, double *values)
 {
     int64_t rows = tensor->cols ? tensor->rows : 1, cols = tensor->cols ? tensor->cols : tensor->rows;
     for (int64_t r = 0; r < rows; r++)
         for (int64_t c = 0; c < cols; c++)
-            if (type == BPI_TYPE_F64)
-                ((double *)padded)[r * tensor->ld + c] = values[r * cols + c];
-            else
-                ((float *)padded)[r * tensor->ld + c] = (float)values[r * cols + c];
+            values[r * cols + c] = load_element(type, padded, r * tensor->ld + c);
+}
+
+void bpi_tensor_pack(const bpi_tensor *tensor, bpi_type type, const double *values, void *padded)
+{
+    int64_t rows = tensor->cols ? tensor->rows : 1, cols = tensor->cols ? tensor->cols : tensor->rows;
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < cols; c++)
+            store_element(type, padded, r * tensor->ld + c, values[r * cols + c]);
 }
 
 static size_t padded_bytes(const bp_model *model, const bpi_tensor *tensor)
 {
     return (size_t)(tensor->ld * (tensor->cols ? tensor->rows : 1)) *
            bpi_type_bytes(model->context->backend->traits.parameter_type);
-}
-
-static size_t offset_bytes(const bp_model *model, const bpi_tensor *tensor)
-{
-    return (size_t)tensor->offset * bpi_type_bytes(model->context->backend->traits.parameter_type);
 }
 
 bp_status bpi_tensor_read(const bp_model *model, const void *array, int64_t index, double *values)
@@ -142,10 +146,9 @@ bp_status bpi_tensor_read(const bp_model *model, const void *array, int64_t inde
     size_t bytes = padded_bytes(model, tensor);
     void *padded;
     BPI_TRY(bpi_alloc(context, bytes, tensor->name, &padded));
-    bp_status status =
-        backend->ops->download(backend, (const char *)array + offset_bytes(model, tensor), bytes, padded);
+    bp_status status = backend->ops->download(backend, bpi_tensor_at(model, (void *)array, index), bytes, padded);
     if (status == BP_STATUS_OK)
-        unpack(tensor, backend->traits.parameter_type, padded, values);
+        bpi_tensor_unpack(tensor, backend->traits.parameter_type, padded, values);
     bpi_free(context, padded, bytes);
     return status;
 }
@@ -158,8 +161,8 @@ bp_status bpi_tensor_write(const bp_model *model, void *array, int64_t index, co
     size_t bytes = padded_bytes(model, tensor);
     void *padded;
     BPI_TRY(bpi_alloc(context, bytes, tensor->name, &padded));
-    pack(tensor, backend->traits.parameter_type, values, padded);
-    bp_status status = backend->ops->upload(backend, padded, bytes, (char *)array + offset_bytes(model, tensor));
+    bpi_tensor_pack(tensor, backend->traits.parameter_type, values, padded);
+    bp_status status = backend->ops->upload(backend, padded, bytes, bpi_tensor_at(model, array, index));
     bpi_free(context, padded, bytes);
     return status;
 }

@@ -1,0 +1,30 @@
+/* tensor_file.h: arrays laid out as the parameters (the parameters themselves, gradients, optimiser state) to and from
+ * safetensors files, one tensor a parameter, under the parameter's name and an optional suffix. */
+#ifndef BPI_HOST_TENSOR_FILE_H
+#define BPI_HOST_TENSOR_FILE_H
+
+#include "host/model.h"
+#include "host/safetensors.h"
+
+/* F64 from a backend that computes in f64, else F32. */
+bpi_st_type bpi_tensor_file_type(const bp_model *model);
+
+/* suffix "" or ".exp_avg": declares every tensor of the table in file order; writes the values of `array` (backend
+ * memory) in the same order. */
+bp_status bpi_tensor_file_declare(bpi_st_writer *writer, const bp_model *model, const char *suffix);
+bp_status bpi_tensor_file_write(bpi_st_writer *writer, const bp_model *model, const void *array);
+
+/* Reads every tensor into `staged`, host memory of bpi_parameters_bytes laid out as the parameters. BAD_DATA or
+ * NOT_FOUND, naming the tensor and both shapes, where one does not fit. */
+bp_status bpi_tensor_file_read(bpi_st_reader *reader, const bp_model *model, const char *path, const char *suffix,
+                               void *staged);
+
+/* What describes the network, as strings in the file's metadata; and the check that a file's are this model's. */
+bp_status bpi_tensor_file_describe(bpi_st_writer *writer, const bp_model *model);
+
+/* input_mean and input_std of the metadata into fresh arrays of model->inputs floats, or NULL, NULL where the file has
+ * none; free both with bpi_free. */
+bp_status bpi_tensor_file_standardization(bpi_st_reader *reader, const bp_model *model, const char *path, float **mean,
+                                          float **std);
+
+#endif
