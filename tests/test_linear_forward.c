@@ -62,7 +62,7 @@ static void compare(const bpi_roundoff *r, bpt_shape shape, bp_activation activa
     for (int64_t k = 0; k < count; ++k) {
         double off = bpi_linear_forward_bound(r, shape.inputs, magnitude[k]);
         double judge_off = bpi_linear_forward_bound(&judge, shape.inputs, magnitude[k]);
-        z_bound[k] = bpi_stored_bound(r, z[k], off) + judge_off;
+        z_bound[k] = bpi_stored_bound(r, z[k], off) + judge_off; /* of I + 1 >= 2 terms: room for rounding `want` */
         a_bound[k] = bpi_activation_forward_bound(r, activation, bpt_slope, z[k], off, want.a[k]) +
                      bpi_activation_forward_bound(&judge, activation, bpt_slope, z[k], judge_off, want.a[k]);
     }

@@ -17,7 +17,7 @@ long double bpt_exact_activation(bp_activation activation, float slope, long dou
     case BP_ACTIVATION_SIGMOID:
         return exact_sigmoid(z);
     case BP_ACTIVATION_TANH:
-        return 2.0L * exact_sigmoid(2.0L * z) - 1.0L;
+        return sinhl(z) / coshl(z);
     case BP_ACTIVATION_RELU:
         return fmaxl(z, 0.0L);
     case BP_ACTIVATION_LEAKY_RELU:
