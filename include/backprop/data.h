@@ -29,7 +29,7 @@ BP_API bp_status bp_data_create(bp_context *context, const float *x, int64_t row
 BP_API bp_status bp_data_load_fashion_mnist(bp_context *context, const char *directory, const char *part,
                                             bp_data **data);
 
-/* IDX or IDX.gz: unsigned bytes [N,...] scaled to [0,1] as inputs; labels unsigned bytes [N]. */
+/* IDX or IDX.gz: unsigned bytes [N,...] scaled to [0,1] as inputs; labels unsigned bytes [N]. labels NULL: no targets. */
 BP_API bp_status bp_data_load_idx(bp_context *context, const char *images, const char *labels, bp_data **data);
 
 /* NPY, C order: x f32, f64, u8, i32 or i64 of shape [N,...]; y integers [N] are classes, floats [N] or [N,T] values.
@@ -37,7 +37,9 @@ BP_API bp_status bp_data_load_idx(bp_context *context, const char *images, const
 BP_API bp_status bp_data_load_npy(bp_context *context, const char *x_path, const char *y_path, bp_data **data);
 
 /* CSV with a header line, comma separated, numbers only; the column named `target` is the target (classes where all of
- * its values are non-negative integers and the loss wants classes), all others are inputs in their order. */
+ * its values are non-negative integers and the loss wants classes), all others are inputs in their order. target NULL:
+ * all columns are inputs.
+ * errors    INVALID_ARGUMENT (no such column: the columns are listed), BAD_DATA (line and column named) */
 BP_API bp_status bp_data_load_csv(bp_context *context, const char *path, const char *target, bp_data **data);
 
 BP_API void bp_data_destroy(bp_data *data); /* accepts NULL */
@@ -56,7 +58,11 @@ BP_API bp_status bp_data_get_inputs(const bp_data *data, int64_t first, int64_t 
  * errors    IO, OUT_OF_MEMORY */
 BP_API bp_status bp_npy_write(bp_context *context, const char *path, const float *values, int64_t rows, int64_t cols);
 
-/* Checks that the data fit the model: input width, target kind and width for its loss, class range.
+/* Checks that the data fit the model: input width, target kind and width for its loss, class range. Costs nothing.
+ *   softmax_cross_entropy  classes below O, or values [N,O] in [0,1] whose rows sum to 1 within 1e-3
+ *   bce_with_logits        values [N,O] in [0,1]; or, where O is 1, classes that are all 0 or 1
+ *   mse half_mse huber     values [N,O]
+ * The target column of a CSV file counts as values, and as classes too where all of it are non-negative integers.
  * errors    INVALID_ARGUMENT with both numbers in words */
 BP_API bp_status bp_data_check(const bp_data *data, const bp_model *model);
 
