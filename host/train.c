@@ -71,7 +71,8 @@ static bp_status one_step(run *r)
     r->progress.samples += rows;
     r->progress.step_in_epoch = trainer->step_in_epoch;
     bool last = trainer->step_in_epoch == r->steps_per_epoch;
-    if (last || trainer->step_in_epoch % r->options.log_every == 0)
+    r->progress.fresh = last || trainer->step_in_epoch % r->options.log_every == 0;
+    if (r->progress.fresh)
         BPI_TRY(bp_trainer_result(trainer, &r->progress.result));
     return after_tell(r, tell(r));
 }
@@ -89,6 +90,7 @@ static bp_status end_epoch(run *r)
         r->progress.test_accuracy = evaluation.accuracy;
     }
     r->progress.epoch_end = true;
+    r->progress.fresh = false;
     /* The callback first: what it writes is cut back to the checkpoint by whoever resumes; the other way round a kill
      * in between would lose the epoch's line. */
     bp_status status = tell(r);

@@ -129,6 +129,7 @@ typedef struct bp_progress {
     double samples_per_second;     /* over the whole call */
     double data_seconds;           /* of `seconds`, spent in fetching batches */
     bp_step_result result;         /* of the newest step that was read back */
+    bool fresh;                    /* which is the step that just ended: true once for each step that is read back */
     bool epoch_end;                /* an epoch just ended: the three below are set */
     bool has_test;                 /* test data were given */
     double test_loss, test_accuracy; /* NaN where not known */

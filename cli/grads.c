@@ -1,0 +1,89 @@
+/* grads.c: backprop grads: loss and every gradient of one batch, as a file that others compare with. */
+#include <stdio.h>
+
+#include "commands.h"
+#include "json.h"
+#include "message.h"
+#include "net.h"
+
+/* clang-format off */
+static const option_spec grads_specs[] = {
+    {"x", OPTION_TEXT, offsetof(settings, x), "X.npy", NULL, "inputs of the batch, NPY [B,I]", NULL, 0, 0,
+     OPTION_REQUIRED},
+    {"y", OPTION_TEXT, offsetof(settings, y), "Y.npy", NULL,
+     "targets, NPY: whole numbers [B] are classes, others [B] or [B,O] are values", NULL, 0, 0, OPTION_REQUIRED},
+    {"weights", OPTION_TEXT, offsetof(settings, weights), "W.safetensors", NULL,
+     "parameters, named as in torch.nn.Sequential", NULL, 0, 0, OPTION_REQUIRED},
+    {"out", OPTION_TEXT, offsetof(settings, out), "G.safetensors", NULL,
+     "where the gradients go: a tensor a parameter, under its name, and loss", NULL, 0, 0, OPTION_REQUIRED},
+    {"json", OPTION_FLAG, offsetof(settings, json), NULL, NULL, "print the loss as JSON and nothing else", NULL, 0, 0,
+     0},
+};
+/* clang-format on */
+
+static const option_group groups[] = {OPTION_GROUP("Batch", grads_specs), NET_GROUP, COMPUTE_GROUP};
+
+typedef struct gradients {
+    bp_context *context;
+    bp_data *data;
+    bp_model *model;
+    bp_trainer *trainer;
+} gradients;
+
+static int print(const option_set *options, const gradients *g, double loss)
+{
+    const settings *v = &options->values;
+    /* as many digits as the backend's type holds */
+    int digits = bp_context_precision(g->context) == BP_PRECISION_F64 ? 17 : 9;
+    if (v->json)
+        return json_print(json_pack("{so sI ss}", "loss", json_digits(loss, digits), "rows",
+                                    (json_int_t)bp_data_rows(g->data), "out", v->out));
+    printf("loss %.*g\n%lld gradients of %lld samples written to %s\n", digits, loss,
+           (long long)bp_model_tensor_count(g->model), (long long)bp_data_rows(g->data), v->out);
+    return STATUS_OK;
+}
+
+static int compute(const option_set *options, gradients *g)
+{
+    const settings *v = &options->values;
+    bp_step_result result;
+    TRY(check_library(g->context, bp_data_load_npy(g->context, v->x, v->y, &g->data), NULL));
+    TRY(net_model(options, g->context, bp_data_inputs(g->data), &g->model));
+    TRY(check_library(g->context, bp_data_check(g->data, g->model), NULL));
+    TRY(check_library(g->context, bp_model_load_weights(g->model, v->weights), NULL));
+    bp_trainer_options trainer_options = {.struct_size = sizeof trainer_options, .batch = bp_data_rows(g->data)};
+    TRY(check_library(g->context, bp_trainer_create(g->model, &trainer_options, &g->trainer), NULL));
+    TRY(check_library(g->context, bp_trainer_gradients_data(g->trainer, g->data, 0, bp_data_rows(g->data)), NULL));
+    TRY(check_library(g->context, bp_trainer_result(g->trainer, &result), NULL));
+    TRY(check_library(g->context, bp_trainer_save_gradients(g->trainer, v->out), NULL));
+    return print(options, g, result.loss);
+}
+
+static int run(option_set *options)
+{
+    TRY(options_require(options));
+    gradients g = {0};
+    int status = net_context(options, &g.context);
+    if (status == STATUS_OK)
+        status = compute(options, &g);
+    bp_trainer_destroy(g.trainer);
+    bp_model_destroy(g.model);
+    bp_data_destroy(g.data);
+    bp_context_destroy(g.context);
+    return status;
+}
+
+const cli_command command_grads = {
+    .name = "grads",
+    .usage = "--x X.npy --y Y.npy NET --weights W.safetensors --out G.safetensors",
+    .summary = "loss and every gradient of one batch",
+    .details =
+        "Computes the gradients of one batch in training mode, without clipping and without an update, and writes "
+        "them under the parameters' names: f64 from the reference backend, f32 from the others.",
+    .example =
+        "  backprop grads --x x.npy --y y.npy --layers 64:relu,10 --weights w.safetensors --out g.safetensors \\\n"
+        "                 --backend reference\n",
+    .groups = groups,
+    .group_count = sizeof groups / sizeof *groups,
+    .run = run,
+};

@@ -1,0 +1,90 @@
+/* info.c: backprop info: the version, and each backend with its engine, or the reason why it can't be used here. */
+#include <stdio.h>
+
+#include "commands.h"
+#include "json.h"
+#include "message.h"
+#include "net.h"
+
+/* clang-format off */
+static const option_spec info_specs[] = {
+    {"json", OPTION_FLAG, offsetof(settings, json), NULL, NULL, "print it as JSON and nothing else", NULL, 0, 0, 0},
+    {"threads", OPTION_COUNT, offsetof(settings, threads), "N", NULL, "of the CPU [all that the process may use]", NULL,
+     1, 65536, 0},
+};
+/* clang-format on */
+
+static const option_group groups[] = {OPTION_GROUP("Options", info_specs)};
+
+static void print_backend(const char *name, const bp_context *context, bp_status status)
+{
+    if (status == BP_STATUS_OK)
+        printf("%-10s %s; %s by default\n", name, bp_context_engine(context),
+               bp_precision_name(bp_context_precision(context)));
+    else
+        printf("%-10s not usable here: %s\n", name, bp_last_error(context));
+}
+
+static json_t *backend_value(const char *name, const bp_context *context, bp_status status)
+{
+    if (status != BP_STATUS_OK)
+        return json_pack("{ss sb ss ss}", "name", name, "usable", 0, "status", bp_status_name(status), "reason",
+                         bp_last_error(context));
+    return json_pack("{ss sb ss ss si}", "name", name, "usable", 1, "engine", bp_context_engine(context), "precision",
+                     bp_precision_name(bp_context_precision(context)), "threads", bp_context_threads(context));
+}
+
+static bp_status make(const option_set *options, const char *name, bp_context **context)
+{
+    bp_context_options context_options = {
+        .struct_size = sizeof context_options, .backend = name, .threads = (int)options->values.threads};
+    return bp_context_create(&context_options, context);
+}
+
+static json_t *tell_backends(const option_set *options)
+{
+    json_t *list = options->values.json ? json_array() : NULL;
+    const char *name;
+    for (int i = 0; (name = bp_backend_name(i)); i++) {
+        bp_context *context = NULL;
+        bp_status status = make(options, name, &context);
+        if (list)
+            json_array_append_new(list, backend_value(name, context, status));
+        else
+            print_backend(name, context, status);
+        bp_context_destroy(context);
+    }
+    return list;
+}
+
+static int run(option_set *options)
+{
+    bp_context *context = NULL;
+    int status = STATUS_OK;
+    if (!options->values.json)
+        printf("backprop   %s\n", bp_version());
+    json_t *list = tell_backends(options);
+    bp_status made = make(options, "auto", &context);
+    if (made != BP_STATUS_OK)
+        status = check_library(context, made, NULL);
+    else if (list)
+        status = json_print(json_pack("{ss sO ss ss}", "version", bp_version(), "backends", list, "auto",
+                                      bp_context_backend(context), "auto_reason", bp_context_backend_reason(context)));
+    else
+        printf("%-10s %s: %s\n", "auto", bp_context_backend(context), bp_context_backend_reason(context));
+    json_decref(list);
+    bp_context_destroy(context);
+    return status;
+}
+
+const cli_command command_info = {
+    .name = "info",
+    .usage = "[--json]",
+    .summary = "version, backends, devices, instruction set, threads",
+    .details =
+        "Lists the backends of this build, with the engine, device, instruction set and threads that each would use, "
+        "or with the reason why it cannot be used here.",
+    .groups = groups,
+    .group_count = sizeof groups / sizeof *groups,
+    .run = run,
+};

@@ -1,0 +1,69 @@
+/* message.c: see message.h. */
+#include "message.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The one piece of state that every message needs; set once, before any command runs. */
+static const char *command_name;
+
+void message_set_command(const char *command)
+{
+    command_name = command;
+}
+
+static void write_line(const char *kind, const char *format, va_list arguments)
+{
+    char text[2048];
+    vsnprintf(text, sizeof text, format, arguments);
+    for (char *c = text; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 127)
+            *c = ' '; /* a file's name may hold a newline or an escape sequence; the message is one line */
+    fflush(stdout);   /* what came before stands before it where both go to one place */
+    if (command_name)
+        fprintf(stderr, "backprop %s: %s%s\n", command_name, kind, text);
+    else
+        fprintf(stderr, "backprop: %s%s\n", kind, text);
+}
+
+int fail(int status, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    write_line("", format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+void warn(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    write_line("warning: ", format, arguments);
+    va_end(arguments);
+}
+
+/* The library's words without the name of the call that they start with: "bp_train: epochs is 0" is for programmers. */
+static const char *library_words(const bp_context *context, bp_status status)
+{
+    const char *text = bp_last_error(context);
+    if (!*text)
+        return bp_status_name(status);
+    size_t name = strspn(text, "abcdefghijklmnopqrstuvwxyz_");
+    return strncmp(text, "bp_", 3) == 0 && strncmp(text + name, ": ", 2) == 0 ? text + name + 2 : text;
+}
+
+int check_library(const bp_context *context, bp_status status, const char *advice)
+{
+    if (status == BP_STATUS_OK)
+        return STATUS_OK;
+    const char *text = library_words(context, status);
+    return advice ? fail(STATUS_FAILED, "%s; %s", text, advice) : fail(STATUS_FAILED, "%s", text);
+}
+
+int check_options(const bp_context *context, bp_status status)
+{
+    int exit_status = check_library(context, status, NULL);
+    return exit_status != STATUS_OK && status == BP_STATUS_INVALID_ARGUMENT ? STATUS_USAGE : exit_status;
+}

@@ -1,0 +1,154 @@
+/* train.c: backprop train. Everything that can be wrong is looked at before the run's folder is touched. */
+#include "train.h"
+
+#include <stdio.h>
+
+#include "commands.h"
+#include "message.h"
+#include "net.h"
+#include "resume.h"
+#include "source.h"
+#include "stop.h"
+
+/* clang-format off */
+static const option_spec run_specs[] = {
+    {"epochs", OPTION_COUNT, offsetof(settings, epochs), "N", "10", "passes over the data", NULL, 1, OPTION_UNLIMITED, 0},
+    {"batch", OPTION_COUNT, offsetof(settings, batch), "B", "128", "samples of a micro-batch", NULL, 1, OPTION_UNLIMITED,
+     OPTION_FIXED},
+    {"out", OPTION_TEXT, offsetof(settings, out), "RUN", NULL,
+     "the folder for config.json, metrics.jsonl, model.safetensors and checkpoint.safetensors", NULL, 0, 0,
+     OPTION_REQUIRED | OPTION_NOT_KEPT},
+    {"resume", OPTION_FLAG, offsetof(settings, resume), NULL, NULL,
+     "go on with the run in RUN, whose options need not be given again; --epochs may grow", NULL, 0, 0,
+     OPTION_NOT_KEPT},
+    {"config", OPTION_TEXT, offsetof(settings, config), "FILE.json", NULL,
+     "read options from a JSON object such as a run's config.json; the command line wins", NULL, 0, 0,
+     OPTION_NOT_KEPT},
+    {"no-standardize", OPTION_FLAG, offsetof(settings, no_standardize), NULL, NULL,
+     "take inputs as they are, instead of bringing each column to mean 0 and deviation 1 over the training set", NULL,
+     0, 0, OPTION_FIXED},
+    {"log-every", OPTION_COUNT, offsetof(settings, log_every), "N", "50", "steps between two lines of metrics.jsonl",
+     NULL, 1, OPTION_UNLIMITED, 0},
+    {"json", OPTION_FLAG, offsetof(settings, json), NULL, NULL, "print the result as JSON and nothing else", NULL, 0, 0,
+     OPTION_NOT_KEPT},
+};
+/* clang-format on */
+
+static const option_group groups[] = {
+    SOURCE_GROUP, SOURCE_TEST_GROUP, NET_GROUP, OPTIM_GROUP, OPTION_GROUP("Run", run_specs), COMPUTE_GROUP};
+
+static int prepare_options(training *t)
+{
+    option_set *o = t->options;
+    if (o->values.config)
+        TRY(resume_from_config(o));
+    int out = options_find(o, "out");
+    if (o->origin[out] == ORIGIN_PRESET)
+        return options_require(o);
+    TRY(run_open(&t->run, o->values.out, o->values.resume));
+    if (t->run.has_config)
+        TRY(resume_from_run(o, t->run.config));
+    TRY(options_require(o));
+    net_resolve(o);
+    return source_check(o);
+}
+
+static int load_data(training *t)
+{
+    TRY(source_load(t->options, t->context, "train", &t->data));
+    TRY(source_load_test(t->options, t->context, &t->test));
+    TRY(net_model(t->options, t->context, bp_data_inputs(t->data), &t->model));
+    TRY(check_library(t->context, bp_data_check(t->data, t->model), NULL));
+    if (t->test)
+        TRY(check_library(t->context, bp_data_check(t->test, t->model), NULL));
+    return STATUS_OK;
+}
+
+static int make_trainer(training *t)
+{
+    const settings *v = &t->options->values;
+    int64_t per_step = v->batch > INT64_MAX / v->accumulate ? INT64_MAX : v->batch * v->accumulate;
+    int64_t rows = bp_data_rows(t->data);
+    t->steps_per_epoch = rows / per_step + (rows % per_step != 0);
+    if (v->epochs > INT64_MAX / t->steps_per_epoch)
+        return fail(STATUS_USAGE, "--epochs: %lld is out of range for %lld steps an epoch", (long long)v->epochs,
+                    (long long)t->steps_per_epoch);
+    bp_trainer_options trainer_options = net_trainer_options(t->options, t->steps_per_epoch);
+    TRY(check_options(t->context, bp_trainer_create(t->model, &trainer_options, &t->trainer)));
+    if (t->run.has_checkpoint)
+        TRY(check_library(t->context, bp_trainer_load(t->trainer, t->run.checkpoint), NULL));
+    else if (!v->no_standardize)
+        TRY(check_library(t->context, bp_data_standardize(t->data, t->model), NULL));
+    t->first_step = bp_trainer_steps_done(t->trainer);
+    return STATUS_OK;
+}
+
+static int stopped(const training *t)
+{
+    return fail(
+        STATUS_FAILED, "stopped by %s in epoch %lld after step %lld; go on with: backprop train --out %s --resume",
+        stop_signal_name(), (long long)t->last.epoch, (long long)bp_trainer_steps_done(t->trainer), t->run.path);
+}
+
+static int run_training(training *t)
+{
+    int64_t cut;
+    TRY(run_begin(&t->run, t->options, t->first_step, &cut));
+    report_start(t);
+    if (cut > 0 && !t->options->values.json)
+        printf("resume     %lld lines of metrics.jsonl came after the checkpoint and were cut off\n", (long long)cut);
+    bp_train_options train_options = {
+        .struct_size = sizeof train_options,
+        .epochs = t->options->values.epochs,
+        .test = t->test,
+        .log_every = t->options->values.log_every,
+        .progress = report_step,
+        .progress_user = t,
+        .checkpoint = t->run.checkpoint,
+    };
+    progress_init(&t->view, t->options->values.json);
+    stop_watch();
+    bp_status status = bp_train(t->trainer, t->data, &train_options);
+    progress_clear(&t->view);
+    TRY(run_metrics_status(&t->run));
+    if (status == BP_STATUS_CANCELLED)
+        return stopped(t);
+    TRY(check_library(t->context, status, NULL));
+    TRY(check_library(t->context, bp_model_save(t->model, t->run.model), NULL));
+    return report_end(t);
+}
+
+static int run(option_set *options)
+{
+    training t = {.options = options, .run.lock = -1};
+    int status = prepare_options(&t);
+    if (status == STATUS_OK)
+        status = net_context(options, &t.context);
+    if (status == STATUS_OK)
+        status = load_data(&t);
+    if (status == STATUS_OK)
+        status = make_trainer(&t);
+    if (status == STATUS_OK)
+        status = run_training(&t);
+    bp_trainer_destroy(t.trainer);
+    bp_model_destroy(t.model);
+    bp_data_destroy(t.test);
+    bp_data_destroy(t.data);
+    bp_context_destroy(t.context);
+    run_close(&t.run);
+    return status;
+}
+
+const cli_command command_train = {
+    .name = "train",
+    .usage = "DATA NET [OPTIM] [--epochs N] [--batch B] --out RUN [--resume] [--config FILE.json]",
+    .summary = "trains a network",
+    .details =
+        "Trains a network and keeps all of the run in one folder. Ctrl-C stops after the step that runs and writes a "
+        "checkpoint; --resume goes on from there and ends in the same bits as a run that was never stopped.",
+    .example = "  backprop train --data fashion-mnist --layers 256:relu,128:relu,10 --lr 0.1 --momentum 0.9 \\\n"
+               "                 --epochs 10 --batch 128 --out runs/first\n",
+    .groups = groups,
+    .group_count = sizeof groups / sizeof *groups,
+    .run = run,
+};

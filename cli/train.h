@@ -1,0 +1,34 @@
+/* train.h: what the parts of `backprop train` share: train.c runs it, train_report.c tells of it. */
+#ifndef CLI_TRAIN_H
+#define CLI_TRAIN_H
+
+#include <backprop/backprop.h>
+
+#include "options.h"
+#include "progress.h"
+#include "run.h"
+
+typedef struct training {
+    option_set *options;
+    run_folder run;
+    bp_context *context;
+    bp_data *data, *test; /* test: NULL where there is none */
+    bp_model *model;
+    bp_trainer *trainer;
+    int64_t steps_per_epoch;
+    int64_t first_step; /* done before this process */
+    progress_view view;
+    bp_progress last; /* what bp_train said last */
+    bool warned;      /* that a gradient was not finite */
+} training;
+
+/* What will be trained on what, before the first step. */
+void report_start(const training *training);
+
+/* bp_progress_callback, user is a training: metrics.jsonl and the view; stops on a signal or a failed write. */
+bool report_step(void *user, const bp_progress *progress);
+
+/* The result, as text or JSON. */
+int report_end(training *training);
+
+#endif
