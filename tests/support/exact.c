@@ -11,6 +11,8 @@ static long double exact_sigmoid(long double z)
 long double bpt_exact_activation(bp_activation activation, float slope, long double z)
 {
     const long double pi = 3.141592653589793238462643383279502884L;
+    if (isnan(z))
+        return z; /* fmaxl would drop it */
     switch (activation) {
     case BP_ACTIVATION_IDENTITY:
         return z;

@@ -11,7 +11,7 @@ long double bpt_exact_activation(bp_activation activation, float slope, long dou
  * away from kinks: h^2 / 6 max |f'''| with |f'''| <= 3, and 2^-63 |f| / h from rounding. */
 long double bpt_exact_difference(bp_activation activation, float slope, long double z);
 #define BPT_DIFFERENCE_STEP 1e-5L
-#define BPT_DIFFERENCE_BOUND 2e-10
+#define BPT_DIFFERENCE_BOUND 1e-10
 
 /* The loss of one element; targets as the loss takes them. */
 long double bpt_exact_element_loss(bp_loss loss, float huber_delta, long double z, long double target);
