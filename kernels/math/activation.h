@@ -98,7 +98,7 @@ BPI_MATH_FN float bpi_elu_grad(float a)
 /* log(1 + e^z) = max(z, 0) + log1p(e^-|z|). */
 BPI_MATH_FN float bpi_softplus(float z)
 {
-    return bpi_relu(z) + bpi_log1p(bpi_exp(-bpi_abs(z)));
+    return bpi_relu(z) + bpi_log1p_unit(bpi_exp(-bpi_abs(z)));
 }
 
 /* f' = sigmoid(z) = 1 - e^-a. */

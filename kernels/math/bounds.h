@@ -21,17 +21,18 @@
 #define BPI_EXP_ULP 1.0
 #define BPI_EXPM1_ULP 1.5
 #define BPI_LOG_ULP 1.0
-#define BPI_LOG1P_ULP 1.0
+#define BPI_LOG1P_ULP 1.5
 #define BPI_TANH_ULP 1.75
 #define BPI_ERF_ULP 1.25
 
 #define BPI_EXP_ROUNDOFFS 1.5
 #define BPI_EXPM1_ROUNDOFFS 2.25
 #define BPI_LOG_ROUNDOFFS 1.5
-#define BPI_LOG1P_ROUNDOFFS 1.5
+#define BPI_LOG1P_ROUNDOFFS 1.75
 #define BPI_TANH_ROUNDOFFS 3.25
 #define BPI_ERF_ROUNDOFFS 1.5
-#define BPI_NORMAL_TAIL_ROUNDOFFS 8.0
+#define BPI_NORMAL_TAIL_ROUNDOFFS 9.25      /* P(X > t) */
+#define BPI_NORMAL_NEAR_TAIL_ROUNDOFFS 4.25 /* for t < 1 */
 
 /* e / (1 + e) or 1 / (1 + e): the error of e, the sum, the quotient; one more product in bpi_sigmoid_both. */
 #define BPI_SIGMOID_ROUNDOFFS (BPI_EXP_ROUNDOFFS + 2.0)
@@ -135,7 +136,8 @@ static inline double bpi_normal_cdf_bound(double z)
 {
     double tail = bpi_bound_normal_tail_of(fabs(z));
     double difference = z < 0.0 ? 0.0 : 1.0 - tail;
-    return (BPI_NORMAL_TAIL_ROUNDOFFS * tail + difference) * BPI_ROUNDOFF + 2.0 * BPI_QUANTUM;
+    double roundoffs = fabs(z) < 1.0 ? BPI_NORMAL_NEAR_TAIL_ROUNDOFFS : BPI_NORMAL_TAIL_ROUNDOFFS;
+    return (roundoffs * tail + difference) * BPI_ROUNDOFF + 2.0 * BPI_QUANTUM;
 }
 
 static inline double bpi_gelu_bound(double z)

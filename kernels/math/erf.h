@@ -39,31 +39,32 @@ typedef struct {
     float gauss; /* e^(-z^2/2); the density is this over sqrt(2 pi) */
 } bpi_normal;
 
-/* For t = |z|: Q(t) = P(X > t) = e^(-t^2/2) y p(u), y = 4 / (t + 4), u = 1 - 2 y (error 1.8e-8 relative), and cdf =
- * Q(t) or 1 - Q(t). Rounding t^2 would cost t^2/4 ulp in the exponential: the rest of the square, which an fma gives,
- * is applied to first order. Beyond 15 everything is below the smallest denormal. */
+/* For t = |z|: Q(t) = P(X > t) = e^(-t^2/2) (1 - w) p(w), w = t / (t + 2.5) (error 1.8e-8 relative), and cdf = Q(t) or
+ * 1 - Q(t). p starts with exactly 1/2 and w is right relative to itself, so that cdf is at its best around 0. Rounding
+ * t^2 would cost t^2/4 ulp in the exponential: the rest of the square, which an fma gives, is applied to first order.
+ * Beyond 15 everything is below the smallest denormal. */
 BPI_MATH_FN bpi_normal bpi_normal_at(float z)
 {
     float t = bpi_at_most(bpi_abs(z), 15.0f);
-    float y = 4.0f / (t + 4.0f);
-    float u = bpi_fmaf(-2.0f, y, 1.0f);
-    float p = -0x1.0743e0p-15f;
-    p = bpi_fmaf(p, u, 0x1.91808cp-15f);
-    p = bpi_fmaf(p, u, 0x1.9bb068p-12f);
-    p = bpi_fmaf(p, u, -0x1.cd9730p-11f);
-    p = bpi_fmaf(p, u, -0x1.ed553ep-10f);
-    p = bpi_fmaf(p, u, 0x1.eed91ap-7f);
-    p = bpi_fmaf(p, u, -0x1.7dffaep-5f);
-    p = bpi_fmaf(p, u, 0x1.8c6d8cp-4f);
-    p = bpi_fmaf(p, u, -0x1.373e3ap-3f);
-    p = bpi_fmaf(p, u, 0x1.82b4bcp-3f);
+    float w = t / (t + 2.5f);
+    float p = -0x1.050b70p-5f;
+    p = bpi_fmaf(p, w, 0x1.c98e2cp-4f);
+    p = bpi_fmaf(p, w, -0x1.00355ep-3f);
+    p = bpi_fmaf(p, w, 0x1.c2fc32p-5f);
+    p = bpi_fmaf(p, w, -0x1.ea695cp-5f);
+    p = bpi_fmaf(p, w, 0x1.6f5248p-6f);
+    p = bpi_fmaf(p, w, 0x1.de2d9ep-4f);
+    p = bpi_fmaf(p, w, 0x1.15e31ep-4f);
+    p = bpi_fmaf(p, w, -0x1.fd4b22p-2f);
+    p = bpi_fmaf(p, w, 0.5f);
 
     float square = t * t;
-    float rest = bpi_fmaf(t, t, -square);
+    float half_rest = -0.5f * bpi_fmaf(t, t, -square);
     float e = bpi_exp(-0.5f * square);
+    float quotient = bpi_fmaf(-w, p, p);
+    float tail = e * bpi_fmaf(quotient, half_rest, quotient);
     bpi_normal normal;
-    normal.gauss = bpi_fmaf(e, -0.5f * rest, e);
-    float tail = normal.gauss * (y * p);
+    normal.gauss = bpi_fmaf(e, half_rest, e);
     normal.cdf = z < 0.0f ? tail : 1.0f - tail;
     return normal;
 }

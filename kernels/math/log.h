@@ -50,8 +50,9 @@ BPI_MATH_FN float bpi_log(float x)
 }
 
 /* log(1 + x): -inf at -1, NaN below, +inf at +inf, x itself for tiny x (also -0). With k from the rounded 1 + x,
- * m = 2^-k x + (2^-k - 1) is exact: 2^-k x by arithmetic on the exponent (k = 0 for tiny x, so denormals stay as they
- * are), 4 * 2^-k likewise, and the sum because its terms are within a factor of two of each other or 2^-k is 1. */
+ * m = 2^-k x + (2^-k - 1): 2^-k x by arithmetic on the exponent (k = 0 for tiny x, so denormals stay as they are),
+ * 4 * 2^-k likewise. The sum is exact because its terms are within a factor of two of each other or 2^-k is 1, but for
+ * the one x just below 0.5 whose 1 + x rounds to 1.5. */
 BPI_MATH_FN float bpi_log1p(float x)
 {
     uint32_t bits = bpi_log_exponent_bits(1.0f + x);
@@ -64,6 +65,15 @@ BPI_MATH_FN float bpi_log1p(float x)
     y = x < -1.0f ? BPI_MATH_NAN : y;
     y = x > 0x1.fffffep+127f ? x : y;
     return bpi_unless_nan(x, y);
+}
+
+/* log(1 + x) for x in [0, 1] alone, without what only other x need: softplus and the losses take it of e^-|z|. */
+BPI_MATH_FN float bpi_log1p_unit(float x)
+{
+    float halved = bpi_fmaf(0.5f, x, -0.5f);
+    float m = x > 0.5f ? halved : x;
+    float k = x > 0.5f ? 1.0f : 0.0f;
+    return bpi_log_polynomial(m, k);
 }
 
 #endif

@@ -40,7 +40,7 @@ BPI_MATH_FN float bpi_huber_delta(float z, float t, float limit)
 
 BPI_MATH_FN float bpi_bce_with_logits(float z, float t)
 {
-    return bpi_fmaf(-z, t, bpi_relu(z)) + bpi_log1p(bpi_exp(-bpi_abs(z)));
+    return bpi_fmaf(-z, t, bpi_relu(z)) + bpi_log1p_unit(bpi_exp(-bpi_abs(z)));
 }
 
 BPI_MATH_FN float bpi_bce_with_logits_delta(float z, float t)

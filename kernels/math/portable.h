@@ -70,11 +70,13 @@ BPI_MATH_FN float bpi_fmaf_emulated(float a, float b, float c)
     double scaled = s * 268435457.0; /* 2^28 + 1 */
     double rest = s - (scaled - (scaled - s));
     double step = __builtin_fabs(s) * 0x1p-52;
-    double move = e > 0.0 ? step : 0.0;
-    move = e < 0.0 ? -step : move;
-    move = rest > 0.0 ? 0.0 : move;
-    move = rest < 0.0 ? 0.0 : move;
-    return (float)(s + move);
+    double up = s + step;
+    double down = s - step;
+    double moved = e > 0.0 ? up : s;
+    moved = e < 0.0 ? down : moved;
+    moved = rest > 0.0 ? s : moved;
+    moved = rest < 0.0 ? s : moved;
+    return (float)moved;
 }
 
 /* a * b + c rounded once. */

@@ -1,0 +1,28 @@
+# math_loops: loops.c once per instruction set, for the tests and the benchmark of kernels/math.
+if(TARGET math_loops)
+    return()
+endif()
+add_library(math_loops STATIC)
+set(MATH_LOOPS_SOURCE ${CMAKE_CURRENT_LIST_DIR}/loops.c)
+
+# math_loops_isa(NAME WORDS flags...): one object. Optimised in debug builds too: what is tested is the vectorised loop.
+function(math_loops_isa NAME WORDS)
+    add_library(math_loops_${NAME} OBJECT ${MATH_LOOPS_SOURCE})
+    target_link_libraries(math_loops_${NAME} PRIVATE backprop_flags)
+    target_include_directories(math_loops_${NAME} PRIVATE ${CMAKE_SOURCE_DIR})
+    target_compile_definitions(math_loops_${NAME} PRIVATE MATH_LOOPS_TABLE=math_loops_${NAME} MATH_LOOPS_ISA="${WORDS}")
+    target_compile_options(math_loops_${NAME} PRIVATE -O3 ${ARGN})
+    target_sources(math_loops PRIVATE $<TARGET_OBJECTS:math_loops_${NAME}>)
+endfunction()
+
+math_loops_isa(base "baseline")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    set(MATH_LOOPS_NO_VECTORS -fno-tree-vectorize -fno-tree-slp-vectorize)
+    if(CMAKE_C_COMPILER_ID MATCHES "Clang")
+        set(MATH_LOOPS_NO_VECTORS -fno-vectorize -fno-slp-vectorize)
+    endif()
+    math_loops_isa(scalar_fma "scalar FMA" -mavx2 -mfma ${MATH_LOOPS_NO_VECTORS})
+    math_loops_isa(avx2 "AVX2" -mavx2 -mfma)
+    math_loops_isa(avx512 "AVX-512" -mavx512f -mfma -mprefer-vector-width=512)
+endif()
+target_include_directories(math_loops INTERFACE ${CMAKE_SOURCE_DIR})
