@@ -118,7 +118,6 @@ static json_t *text_value(const option_spec *spec, const char *text)
     return spec->traits & OPTION_IS_PATH ? path_value(text) : json_string(text);
 }
 
-/* NULL where the option has no value. */
 static json_t *option_value(const option_set *options, const option_spec *spec)
 {
     const void *value = (const char *)&options->values + spec->where;
@@ -133,12 +132,12 @@ static json_t *option_value(const option_set *options, const option_spec *spec)
     case OPTION_CHOICE:
         return json_string(spec->choices[*(const int *)value]);
     case OPTION_TWO_TEXTS:
-        return texts[0] ? json_pack("[oo]", text_value(spec, texts[0]), text_value(spec, texts[1])) : NULL;
+        return json_pack("[oo]", text_value(spec, texts[0]), text_value(spec, texts[1]));
     case OPTION_TEXT:
     case OPTION_WORD:
         break;
     }
-    return texts[0] ? text_value(spec, texts[0]) : NULL;
+    return text_value(spec, texts[0]);
 }
 
 int config_write(const option_set *options, const char *path)
@@ -146,8 +145,9 @@ int config_write(const option_set *options, const char *path)
     json_t *root = json_object();
     const option_spec *spec;
     for (int i = 0; (spec = options_spec(options, i)); i++) {
-        json_t *value = spec->traits & OPTION_NOT_KEPT ? NULL : option_value(options, spec);
-        if (value && json_object_set_new(root, spec->name, value) != 0) {
+        bool kept = options_has(options, i) && !(spec->traits & OPTION_NOT_KEPT);
+        json_t *value = kept ? option_value(options, spec) : NULL;
+        if (kept && json_object_set_new(root, spec->name, value) != 0) {
             json_decref(root);
             return fail(STATUS_FAILED, "%s: the value of --%s is not UTF-8 text", path, spec->name);
         }

@@ -59,8 +59,8 @@ void help_command(const cli_command *command)
         width = HELP_WIDTH_MOST;
     if (width < 2 * HELP_INDENT)
         width = 2 * HELP_INDENT;
-    int column = printf("Usage: backprop %s", command->name);
-    wrap(command->usage, column, column + 1, width);
+    int column = printf("Usage: backprop %s ", command->name);
+    wrap(command->usage, column, column, width);
     putchar('\n');
     wrap(command->details, 0, 0, width);
     for (int g = 0; g < command->group_count; g++) {

@@ -31,7 +31,7 @@ const option_spec net_specs[NET_COUNT] = {
      OPTION_FIXED},
     {"label-smoothing", OPTION_REAL, offsetof(settings, label_smoothing), "X", "0", SMOOTHING_HELP, NULL, 0, 1,
      OPTION_FIXED | OPTION_BELOW},
-    {"huber-delta", OPTION_REAL, offsetof(settings, huber_delta), "X", "1", HUBER_HELP, NULL, 0, OPTION_UNLIMITED,
+    {"huber-delta", OPTION_REAL, offsetof(settings, huber_delta), "X", NULL, HUBER_HELP " [1]", NULL, 0, OPTION_UNLIMITED,
      OPTION_FIXED | OPTION_ABOVE},
     {"init", OPTION_CHOICE, offsetof(settings, init), "NAME", "auto", "how the weights start", init_names, 0, 0,
      OPTION_FIXED},
@@ -46,7 +46,7 @@ const option_spec net_brief_specs[NET_BRIEF_COUNT] = {
      0, 0, 0},
     {"label-smoothing", OPTION_REAL, offsetof(settings, label_smoothing), "X", "0", SMOOTHING_HELP ", with --layers",
      NULL, 0, 1, OPTION_BELOW},
-    {"huber-delta", OPTION_REAL, offsetof(settings, huber_delta), "X", "1", HUBER_HELP ", with --layers", NULL, 0,
+    {"huber-delta", OPTION_REAL, offsetof(settings, huber_delta), "X", NULL, HUBER_HELP ", with --layers [1]", NULL, 0,
      OPTION_UNLIMITED, OPTION_ABOVE},
 };
 
@@ -94,8 +94,9 @@ const option_spec compute_specs[COMPUTE_COUNT] = {
 
 void net_resolve(option_set *options)
 {
-    if (options_origin(options, "lr") == ORIGIN_PRESET)
-        options->values.lr = options->values.optimizer == BP_OPTIMIZER_SGD ? 0.01 : 0.001;
+    options_resolve(options, "lr", options->values.optimizer == BP_OPTIMIZER_SGD ? 0.01 : 0.001);
+    if (options->values.loss == BP_LOSS_HUBER)
+        options_resolve(options, "huber-delta", 1);
 }
 
 /* The library's warnings are for the person; the rest of its log isn't. */

@@ -193,12 +193,30 @@ int options_set(option_set *options, int index, const char *label, const char *c
     return STATUS_OK;
 }
 
+void options_resolve(option_set *options, const char *name, double value)
+{
+    int index = options_find(options, name);
+    if (index < 0 || options->origin[index] != ORIGIN_PRESET)
+        return;
+    const option_spec *spec = options_spec(options, index);
+    assert(spec->kind == OPTION_REAL && !spec->preset);
+    *(double *)place(options, spec) = value;
+    options->origin[index] = ORIGIN_RESOLVED;
+}
+
+bool options_has(const option_set *options, int index)
+{
+    const option_spec *spec = options_spec(options, index);
+    return options->origin[index] != ORIGIN_PRESET || spec->preset || spec->kind == OPTION_FLAG;
+}
+
 int options_require(const option_set *options)
 {
     const option_spec *spec;
     for (int i = 0; (spec = options_spec(options, i)); i++)
         if ((spec->traits & OPTION_REQUIRED) && options->origin[i] == ORIGIN_PRESET)
-            return fail(STATUS_USAGE, "--%s %s is needed: %s", spec->name, spec->value, spec->help);
+            return fail(STATUS_USAGE, "--%s %s is needed; see backprop %s --help", spec->name, spec->value,
+                        options->command->name);
     return STATUS_OK;
 }
 

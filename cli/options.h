@@ -66,7 +66,12 @@ typedef struct cli_command {
     int (*run)(struct option_set *options); /* returns the exit status */
 } cli_command;
 
-typedef enum option_origin { ORIGIN_PRESET, ORIGIN_CONFIG, ORIGIN_COMMAND_LINE } option_origin;
+typedef enum option_origin {
+    ORIGIN_PRESET,   /* nobody gave it: its preset, or no value */
+    ORIGIN_RESOLVED, /* nobody gave it: it follows from other options */
+    ORIGIN_CONFIG,
+    ORIGIN_COMMAND_LINE
+} option_origin;
 
 #define OPTION_UNLIMITED HUGE_VAL /* `most` of an option that has no upper limit */
 
@@ -97,6 +102,12 @@ option_origin options_origin(const option_set *options, const char *name);
 
 /* Sets one option from text; `label` is what messages call it ("--batch", "run.json: batch"). */
 int options_set(option_set *options, int index, const char *label, const char *const text[2], option_origin origin);
+
+/* Gives a REAL that nobody gave the value that follows from other options. */
+void options_resolve(option_set *options, const char *name, double value);
+
+/* Whether the option has a value, be it its preset. */
+bool options_has(const option_set *options, int index);
 
 /* Back to the preset. */
 void options_unset(option_set *options, int index);

@@ -68,7 +68,7 @@ void progress_line(char *line, size_t size, int width, bool utf8, const bp_progr
         words_loss(&loss, progress->result.loss);
     else
         snprintf(loss.text, sizeof loss.text, "-"); /* nothing was read back yet */
-    words_time(&left, left_s);
+    words_time_left(&left, left_s);
     char head[64], tail[4][128];
     int columns = snprintf(head, sizeof head, "epoch %*lld/%lld %3d%% ", digits(progress->epochs),
                            (long long)progress->epoch, (long long)progress->epochs, (int)(100 * share_done(progress)));
@@ -97,8 +97,8 @@ static void draw(progress_view *view, const bp_progress *progress)
     int64_t steps_left = (progress->epochs - progress->epoch + 1) * progress->steps_per_epoch - progress->step_in_epoch;
     double left_s = progress->seconds / (double)view->steps * (double)steps_left;
     char line[LINE_BYTES];
-    /* the last column stays free: a full line would wrap on some terminals */
-    progress_line(line, sizeof line, terminal_width(stderr) - 1, view->utf8, progress, left_s);
+    /* the last column stays free, since a full line wraps on some terminals, and so does the room for an echoed ^C */
+    progress_line(line, sizeof line, terminal_width(stderr) - 3, view->utf8, progress, left_s);
     fprintf(stderr, "\r%s\033[K", line);
     view->drawn_s = progress->seconds;
     view->bar_is_drawn = true;
@@ -112,10 +112,11 @@ static void print_epoch(const progress_view *view, const bp_progress *progress)
     if (progress->has_test) {
         printf("  test loss %s", words_loss(&test, progress->test_loss));
         if (!isnan(progress->test_accuracy))
-            printf("  test accuracy %.4f", progress->test_accuracy);
+            printf(", accuracy %.4f", progress->test_accuracy);
     }
-    printf("  %s samples/s  %s\n", words_rate(&rate, progress->samples_per_second),
-           words_time(&time, progress->seconds - view->epoch_s));
+    double seconds = progress->seconds - view->epoch_s;
+    double samples = (double)(progress->samples - view->epoch_samples);
+    printf("  %s/s  %s\n", words_rate(&rate, seconds > 0 ? samples / seconds : 0), words_time(&time, seconds));
     fflush(stdout);
 }
 
@@ -128,6 +129,7 @@ void progress_show(progress_view *view, const bp_progress *progress)
         if (view->lines)
             print_epoch(view, progress);
         view->epoch_s = progress->seconds;
+        view->epoch_samples = progress->samples;
         view->drawn_s = -1;
     }
     if (view->bar && view->steps > 0)

@@ -9,9 +9,10 @@ typedef struct progress_view {
     bool bar;   /* a bar on standard error */
     bool utf8;
     bool bar_is_drawn;
-    int64_t steps;  /* seen so far */
-    double drawn_s; /* when the bar was drawn last */
-    double epoch_s; /* when the epoch began */
+    int64_t steps;         /* seen so far */
+    double drawn_s;        /* when the bar was drawn last */
+    double epoch_s;        /* when the epoch began */
+    int64_t epoch_samples; /* seen by then */
 } progress_view;
 
 /* quiet: standard output belongs to somebody else (--json). */
@@ -23,7 +24,7 @@ void progress_show(progress_view *view, const bp_progress *progress);
 /* Takes the bar off the terminal, so that other text can come. */
 void progress_clear(progress_view *view);
 
-/* One line of exactly at most `width` columns, without control characters; bytes in `size`. */
+/* One line of at most `width` columns, without control characters; bytes in `size`. */
 void progress_line(char *line, size_t size, int width, bool utf8, const bp_progress *progress, double left_s);
 
 #endif

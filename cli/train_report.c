@@ -35,7 +35,7 @@ void report_start(const training *t)
     words count;
     const char *reason = bp_context_backend_reason(t->context);
     report_data(t);
-    printf("network    %s, %s parameters, loss %s\n", bp_model_layers(t->model),
+    printf("network    %s (%s parameters), loss %s\n", bp_model_layers(t->model),
            words_count(&count, bp_model_parameter_count(t->model)), bp_loss_name(bp_model_loss(t->model)));
     printf("optimiser  %s, lr %.10g %s, batch %lld", bp_optimizer_name((bp_optimizer)v->optimizer), v->lr,
            bp_schedule_name((bp_schedule)v->schedule), (long long)v->batch);
@@ -45,8 +45,8 @@ void report_start(const training *t)
     printf("backend    %s%s%s%s: %s, %s\n", bp_context_backend(t->context), *reason ? " (" : "", reason,
            *reason ? ")" : "", bp_context_engine(t->context), bp_precision_name(bp_context_precision(t->context)));
     if (t->run.has_checkpoint)
-        printf("resume     %s at epoch %lld, step %lld\n", t->run.path,
-               (long long)bp_trainer_epochs_done(t->trainer) + 1, (long long)t->first_step);
+        printf("resume     %s after %lld epochs, %lld steps\n", t->run.path,
+               (long long)bp_trainer_epochs_done(t->trainer), (long long)t->first_step);
     else if (v->resume)
         printf("resume     no checkpoint in %s yet: starting from the beginning\n", t->run.path);
     fflush(stdout);

@@ -33,12 +33,18 @@ const char *words_time(words *w, double seconds)
 {
     if (!(seconds >= 0) || isinf(seconds))
         seconds = 0;
-    if (seconds < 59.95) {
-        three_digits(w->text, sizeof w->text, seconds, " s");
-        return w->text;
-    }
-    long long whole = (long long)(seconds + 0.5);
-    if (whole < 3600)
+    if (seconds >= 59.95)
+        return words_time_left(w, seconds);
+    three_digits(w->text, sizeof w->text, seconds, " s");
+    return w->text;
+}
+
+const char *words_time_left(words *w, double seconds)
+{
+    long long whole = seconds >= 0 && seconds < 1e15 ? (long long)(seconds + 0.5) : 0;
+    if (whole < 60)
+        snprintf(w->text, sizeof w->text, "%lld s", whole);
+    else if (whole < 3600)
         snprintf(w->text, sizeof w->text, "%lldm%02llds", whole / 60, whole % 60);
     else if (whole < 86400)
         snprintf(w->text, sizeof w->text, "%lldh%02lldm", whole / 3600, whole / 60 % 60);
@@ -50,7 +56,9 @@ const char *words_time(words *w, double seconds)
 const char *words_loss(words *w, double loss)
 {
     double size = fabs(loss);
-    if (size != 0 && (size < 1e-3 || size >= 1e5))
+    if (!isfinite(loss))
+        snprintf(w->text, sizeof w->text, "%s", isnan(loss) ? "nan" : loss < 0 ? "-inf" : "inf");
+    else if (size != 0 && (size < 1e-3 || size >= 1e5))
         snprintf(w->text, sizeof w->text, "%.3e", loss);
     else
         snprintf(w->text, sizeof w->text, "%.*f", size < 10 ? 4 : size < 1000 ? 2 : 1, loss);

@@ -8,9 +8,10 @@ typedef struct words {
     char text[32];
 } words;
 
-const char *words_rate(words *w, double per_second); /* "983", "48.2k", "1.23M" */
-const char *words_time(words *w, double seconds);    /* "0.42 s", "12.3 s", "3m05s", "2h07m", "4d03h" */
-const char *words_loss(words *w, double loss);       /* "0.3456", "12.35", "1.2e-05" */
-const char *words_count(words *w, int64_t count);    /* "60,000" */
+const char *words_rate(words *w, double per_second);   /* "983", "48.2k", "1.23M" */
+const char *words_time(words *w, double seconds);      /* "0.42 s", "12.3 s", "3m05s", "2h07m", "4d03h" */
+const char *words_time_left(words *w, double seconds); /* the same in whole seconds, which jump less */
+const char *words_loss(words *w, double loss);         /* "0.3456", "12.35", "1.2e-05" */
+const char *words_count(words *w, int64_t count);      /* "60,000" */
 
 #endif
