@@ -21,7 +21,7 @@ static double loss_scale(const bp_model *model, int64_t samples)
     }
 }
 
-static bpi_loss_args loss_args(bpi_pass *pass, int64_t rows, bpi_targets targets)
+bpi_loss_args bpi_loss_args_of(bpi_pass *pass, int64_t rows, bpi_targets targets)
 {
     const bp_model *model = pass->model;
     int64_t last = model->layer_count - 1;
@@ -40,7 +40,7 @@ static bpi_loss_args loss_args(bpi_pass *pass, int64_t rows, bpi_targets targets
 bp_status bpi_loss_value(bpi_pass *pass, const bpi_plan_set *set, bpi_targets targets)
 {
     bpi_backend *backend = pass->model->context->backend;
-    bpi_loss_args args = loss_args(pass, set->rows, targets);
+    bpi_loss_args args = bpi_loss_args_of(pass, set->rows, targets);
     return backend->ops->loss(backend, &args);
 }
 
@@ -53,7 +53,7 @@ static bp_status output_error(bpi_pass *pass, int64_t rows, bpi_targets targets,
     int64_t last = model->layer_count - 1;
     const bpi_layer *layer = &model->layers[last];
     bool identity = layer->block.activation == BP_ACTIVATION_IDENTITY;
-    bpi_loss_args args = loss_args(pass, rows, targets);
+    bpi_loss_args args = bpi_loss_args_of(pass, rows, targets);
     args.delta.data = delta;
     args.d_b = identity ? d_b : NULL;
     args.accumulate = accumulate;
@@ -90,28 +90,33 @@ static bp_status hidden_error(bpi_pass *pass, int64_t rows, int64_t index, void 
     return backend->ops->activation_backward(backend, &args);
 }
 
-bp_status bpi_backward(bpi_pass *pass, const bpi_plan_set *set, bpi_targets targets, void *gradients, bool accumulate)
+bp_status bpi_layer_backward(bpi_pass *pass, const bpi_plan_set *set, bpi_targets targets, int64_t index,
+                             void *gradients, bool accumulate)
 {
     const bp_model *model = pass->model;
     bpi_backend *backend = model->context->backend;
     const bpi_ops *ops = backend->ops;
-    int64_t last = model->layer_count - 1;
-    for (int64_t i = last; i >= 0; i--) {
-        const bpi_layer *layer = &model->layers[i];
-        void *delta = pass->delta[i & 1], *below = pass->delta[(i + 1) & 1];
-        void *d_b = bpi_tensor_at(model, gradients, layer->bias);
-        if (i == last)
-            BPI_TRY(output_error(pass, set->rows, targets, delta, d_b, accumulate));
-        else
-            BPI_TRY(hidden_error(pass, set->rows, i, delta, d_b, accumulate));
-        /* Lane 1 still reads the buffer that the next error term goes into: the layer above's weight gradient. */
-        BPI_TRY(ops->lane_join(backend));
-        BPI_TRY(ops->lane_fork(backend));
-        BPI_TRY(ops->linear_weight_grad(backend, set->plans[i], 1, delta, i ? pass->layers[i - 1].a : pass->x,
-                                        accumulate, bpi_tensor_at(model, gradients, layer->weight)));
-        if (i > 0)
-            BPI_TRY(ops->linear_input_grad(backend, set->plans[i], delta,
-                                           bpi_tensor_at(model, model->parameters, layer->weight), below));
-    }
-    return ops->lane_join(backend);
+    const bpi_layer *layer = &model->layers[index];
+    void *delta = pass->delta[index & 1], *below = pass->delta[(index + 1) & 1];
+    void *d_b = bpi_tensor_at(model, gradients, layer->bias);
+    if (index == model->layer_count - 1)
+        BPI_TRY(output_error(pass, set->rows, targets, delta, d_b, accumulate));
+    else
+        BPI_TRY(hidden_error(pass, set->rows, index, delta, d_b, accumulate));
+    /* Lane 1 still reads the buffer that the next error term goes into: the layer above's weight gradient. */
+    BPI_TRY(ops->lane_join(backend));
+    BPI_TRY(ops->lane_fork(backend));
+    BPI_TRY(ops->linear_weight_grad(backend, set->plans[index], 1, delta, index ? pass->layers[index - 1].a : pass->x,
+                                    accumulate, bpi_tensor_at(model, gradients, layer->weight)));
+    if (index == 0)
+        return ops->lane_join(backend);
+    return ops->linear_input_grad(backend, set->plans[index], delta,
+                                  bpi_tensor_at(model, model->parameters, layer->weight), below);
+}
+
+bp_status bpi_backward(bpi_pass *pass, const bpi_plan_set *set, bpi_targets targets, void *gradients, bool accumulate)
+{
+    for (int64_t i = pass->model->layer_count - 1; i >= 0; i--)
+        BPI_TRY(bpi_layer_backward(pass, set, targets, i, gradients, accumulate));
+    return BP_STATUS_OK;
 }

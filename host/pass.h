@@ -68,8 +68,14 @@ typedef struct bpi_targets {
     int64_t samples;
 } bpi_targets;
 
+bpi_loss_args bpi_loss_args_of(bpi_pass *pass, int64_t rows, bpi_targets targets); /* with no outputs wanted */
 bp_status bpi_loss_value(bpi_pass *pass, const bpi_plan_set *set, bpi_targets targets);
 bp_status bpi_backward(bpi_pass *pass, const bpi_plan_set *set, bpi_targets targets, void *gradients, bool accumulate);
+
+/* One layer of it: from pass->delta[index & 1] (dL/da; for the last layer from the loss) to the layer's gradients, its
+ * error term in place, and dL/da of the layer below in the other buffer. */
+bp_status bpi_layer_backward(bpi_pass *pass, const bpi_plan_set *set, bpi_targets targets, int64_t index,
+                             void *gradients, bool accumulate);
 
 /* Whether the loss knows which rows are right. */
 bool bpi_knows_accuracy(const bp_model *model);

@@ -228,8 +228,7 @@ static bp_status check_rows(bp_trainer *trainer, const char *call, int64_t rows)
     return BP_STATUS_OK;
 }
 
-/* A source over the caller's arrays, checked so far that no class points outside of the output. */
-static bp_status borrow(bp_trainer *trainer, const char *call, const float *x, const int64_t *classes,
+bp_status bpi_borrow(bp_trainer *trainer, const char *call, const float *x, const int64_t *classes,
                         const float *targets, int64_t rows, bpi_source *source)
 {
     bp_context *context = trainer ? trainer->context : NULL;
@@ -281,7 +280,7 @@ bp_status bp_trainer_step(bp_trainer *trainer, const float *x, const int64_t *cl
                           int64_t rows)
 {
     bpi_source source;
-    BPI_TRY(borrow(trainer, "bp_trainer_step", x, classes, targets, rows, &source));
+    BPI_TRY(bpi_borrow(trainer, "bp_trainer_step", x, classes, targets, rows, &source));
     return bpi_step(trainer, &source, NULL, 0, rows);
 }
 
@@ -296,7 +295,7 @@ bp_status bp_trainer_gradients(bp_trainer *trainer, const float *x, const int64_
                                int64_t rows)
 {
     bpi_source source;
-    BPI_TRY(borrow(trainer, "bp_trainer_gradients", x, classes, targets, rows, &source));
+    BPI_TRY(bpi_borrow(trainer, "bp_trainer_gradients", x, classes, targets, rows, &source));
     return bpi_step_gradients(trainer, &source, NULL, 0, rows);
 }
 

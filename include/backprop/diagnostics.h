@@ -14,9 +14,9 @@ typedef struct bp_gradcheck_tensor {
     const char *name;     /* valid during the callback */
     int64_t elements;     /* of the tensor */
     int64_t checked;      /* how many of them were compared */
-    int64_t skipped;      /* kinks: the difference quotients of two step sizes disagree because a ReLU, leaky ReLU or
-                             Huber branch changes within the step */
-    double worst_error;   /* largest |analytic - numeric| / bound; <= 1 passes */
+    int64_t skipped;      /* of those, told nothing: a ReLU or leaky ReLU changes its branch within the step, so that
+                             quotients of different step sizes disagree */
+    double worst_error;   /* largest |analytic - numeric| / bound of the others; <= 1 passes */
     double worst_analytic, worst_numeric;
     int64_t worst_index;
     bool passed;
@@ -32,7 +32,9 @@ typedef struct bp_gradcheck_options {
 } bp_gradcheck_options;
 
 /* Compares the analytic gradient of one batch with central differences of the loss, element by element, in double; the
- * model must live in a `reference` context. *passed tells the verdict; docs/numerics.md derives the bound.
+ * model must live in a `reference` context and holds its parameters again afterwards. A tensor passes where every
+ * element that tells something is within the bound and at least half of them tell something; *passed: all tensors did.
+ * docs/numerics.md, "Gradient check", derives the bound.
  * errors    INVALID_ARGUMENT, UNSUPPORTED (backend) */
 BP_API bp_status bp_gradcheck(bp_model *model, const float *x, const int64_t *classes, const float *targets,
                               int64_t rows, const bp_gradcheck_options *options, bool *passed);
