@@ -75,7 +75,7 @@ static bp_status parse_shape(const header_parser *parser, const json_t *json, bp
     tensor->rank = (int)json_array_size(json);
     tensor->count = 1;
     for (int i = 0; i < tensor->rank; i++) {
-        int64_t size;
+        int64_t size = 0;
         BPI_TRY(parse_number(parser, tensor->name, "shape", json_array_get(json, (size_t)i), &size));
         tensor->shape[i] = size;
         if (size > 0 && tensor->count > LARGEST_NUMBER / size)
