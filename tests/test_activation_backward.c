@@ -26,19 +26,7 @@ static outputs backward(bpt_device *device, const inputs *in)
     bpt_matrix other = bpt_activations(device, shape.rows, shape.outputs, in->extra, NULL);
     bpt_matrix d_b = bpt_parameters(device, 1, shape.outputs, 1, in->accumulate ? in->d_b : NULL);
     const bpt_matrix *delta = in->in_place ? &d_a : &other;
-    bpi_linear_spec spec = {.rows = shape.rows,
-                            .inputs = 1,
-                            .outputs = shape.outputs,
-                            .ld_x = saved.view.ld,
-                            .ld_w = saved.view.ld,
-                            .ld_a = saved.view.ld,
-                            .bias = true,
-                            .activation = in->activation,
-                            .slope = bpt_slope,
-                            .gradients = true};
-    bp_status status = device->ops->reserve(
-        device->backend, device->ops->workspace_bytes(device->backend, &spec, shape.outputs * saved.view.ld));
-    cr_assert_eq(status, BP_STATUS_OK, "%s: %s", device->target->name, device->error.text);
+    bpt_reserve(device, shape.rows, shape.outputs, 1);
     bpi_activation_args args = {
         in->activation, bpt_slope, saved.view, d_a.view, delta->view, in->d_b ? d_b.view.data : NULL, in->accumulate};
     BPT_RUN(device, activation_backward, &args);

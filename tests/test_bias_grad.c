@@ -22,17 +22,7 @@ static double *sum_rows(bpt_device *device, bpt_shape shape, int64_t extra, cons
 {
     bpt_matrix errors = bpt_activations(device, shape.rows, shape.outputs, extra, delta);
     bpt_matrix d_b = bpt_parameters(device, 1, shape.outputs, 1, old);
-    bpi_linear_spec spec = {.rows = shape.rows,
-                            .inputs = 1,
-                            .outputs = shape.outputs,
-                            .ld_x = errors.view.ld,
-                            .ld_w = errors.view.ld,
-                            .ld_a = errors.view.ld,
-                            .bias = true,
-                            .gradients = true};
-    bp_status status = device->ops->reserve(
-        device->backend, device->ops->workspace_bytes(device->backend, &spec, shape.outputs * errors.view.ld));
-    cr_assert_eq(status, BP_STATUS_OK, "%s: %s", device->target->name, device->error.text);
+    bpt_reserve(device, shape.rows, shape.outputs, 1);
     BPT_RUN(device, bias_grad, errors.view, old != NULL, d_b.view.data);
     double *values = bpt_get(&d_b);
     bpt_release(&errors);

@@ -62,19 +62,6 @@ bpt_loss_inputs bpt_loss_random(const bpi_traits *traits, const bpt_loss_case *w
     return in;
 }
 
-static bp_status reserve_for(bpt_device *device, const bpt_matrix *z)
-{
-    bpi_linear_spec spec = {.rows = z->view.rows,
-                            .inputs = 1,
-                            .outputs = z->view.cols,
-                            .ld_x = z->view.ld,
-                            .ld_w = z->view.ld,
-                            .ld_a = z->view.ld,
-                            .bias = true,
-                            .gradients = true};
-    return device->ops->reserve(device->backend, device->ops->workspace_bytes(device->backend, &spec, z->view.ld));
-}
-
 bpt_loss_outputs bpt_loss_run(bpt_device *device, const bpt_loss_inputs *in)
 {
     bpt_shape shape = in->shape;
@@ -86,7 +73,7 @@ bpt_loss_outputs bpt_loss_run(bpt_device *device, const bpt_loss_inputs *in)
     size_t classes_bytes = (size_t)shape.rows * sizeof(int64_t);
     int64_t *classes = in->classes ? bpt_upload(device, in->classes, classes_bytes) : NULL;
     bpi_step_state *state = bpt_upload(device, &in->before, sizeof in->before);
-    cr_assert_eq(reserve_for(device, &z), BP_STATUS_OK, "%s: %s", device->target->name, device->error.text);
+    bpt_reserve(device, shape.rows, shape.outputs, 1);
 
     bpi_loss_args args = {.loss = in->what->loss,
                           .label_smoothing = in->what->label_smoothing,

@@ -198,6 +198,23 @@ void bpt_release(bpt_matrix *matrix)
     matrix->view.data = NULL;
 }
 
+void bpt_reserve(bpt_device *device, int64_t rows, int64_t cols, int64_t parameters)
+{
+    int64_t alignment = device->backend->traits.alignment;
+    int64_t ld = (cols + alignment - 1) / alignment * alignment;
+    bpi_linear_spec spec = {.rows = rows,
+                            .inputs = 1,
+                            .outputs = cols,
+                            .ld_x = alignment,
+                            .ld_w = alignment,
+                            .ld_a = ld,
+                            .bias = true,
+                            .gradients = true};
+    size_t bytes = device->ops->workspace_bytes(device->backend, &spec, parameters);
+    bp_status status = device->ops->reserve(device->backend, bytes);
+    cr_assert_eq(status, BP_STATUS_OK, "%s: %s", device->target->name, device->error.text);
+}
+
 void *bpt_upload(bpt_device *device, const void *bytes, size_t size)
 {
     void *memory = NULL;

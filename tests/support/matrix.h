@@ -38,6 +38,9 @@ void bpt_put(const bpt_matrix *matrix, const double *values);
 double *bpt_get(const bpt_matrix *matrix);
 void bpt_release(bpt_matrix *matrix);
 
+/* Makes the workspace large enough for operations on [rows, cols] and on arrays of `parameters` elements. */
+void bpt_reserve(bpt_device *device, int64_t rows, int64_t cols, int64_t parameters);
+
 /* Plain bytes: step state, classes. */
 void *bpt_upload(bpt_device *device, const void *bytes, size_t size);
 void bpt_download(bpt_device *device, const void *memory, size_t size, void *bytes);

@@ -1,0 +1,147 @@
+/* update: one step of every optimiser; the backends against the reference, which test_optimizer_golden holds to
+ * PyTorch. */
+#include "support/judge.h"
+#include "support/update.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+
+TestSuite(update, .fini = bpt_clean);
+
+static const int64_t counts[] = {1, 7, 33, 1000, 4099, 70001};
+enum { COUNTS = sizeof counts / sizeof counts[0] };
+
+static bpi_step_state state_before(void)
+{
+    return (bpi_step_state){.step = 4, .loss_sum = 0.5, .correct = 2};
+}
+
+/* The gradient after both clippings, from the reference's step state. */
+static double clipped(const bpi_hyper *hyper, const bpi_step_state *state, double gradient)
+{
+    if (hyper->clip_value > 0.0)
+        gradient = fmin(fmax(gradient, -hyper->clip_value), hyper->clip_value);
+    return gradient * state->clip_factor;
+}
+
+static void compare(bpt_device *device, const bpt_optimizer_case *what, const bpi_step_state *state,
+                    const bpt_update_values *before, const bpt_update_values *got, const bpt_update_values *want)
+{
+    double *p = bpt_doubles(got->count), *first = bpt_doubles(got->count), *second = bpt_doubles(got->count);
+    bpi_roundoff judge = bpi_roundoff_of(BP_PRECISION_F64);
+    for (int64_t k = 0; k < got->count; ++k) {
+        bpi_update_element e = {.parameter = before->parameters[k],
+                                .gradient = clipped(&what->hyper, state, before->gradients[k])};
+        if (want->state1)
+            e.state1 = before->state1[k], e.next_state1 = want->state1[k];
+        if (want->state2)
+            e.state2 = before->state2[k], e.next_state2 = want->state2[k];
+        bpi_update_bound own = bpi_update_bound_of(&device->roundoff, &what->hyper, state, &e);
+        bpi_update_bound of_judge = bpi_update_bound_of(&judge, &what->hyper, state, &e);
+        p[k] = own.parameter + of_judge.parameter;
+        first[k] = own.state1 + of_judge.state1;
+        second[k] = own.state2 + of_judge.state2;
+    }
+    const char *name = device->target->name;
+    bpt_compare(got->parameters, want->parameters, p, got->count, "%s %s parameters", name, what->name);
+    if (want->state1)
+        bpt_compare(got->state1, want->state1, first, got->count, "%s %s state1", name, what->name);
+    if (want->state2)
+        bpt_compare(got->state2, want->state2, second, got->count, "%s %s state2", name, what->name);
+}
+
+Test(update, of_every_backend_is_within_the_bound_of_the_reference)
+{
+    bpt_device *judge = bpt_open(bpt_target_at(0), 1);
+    for (int t = 1; bpt_target_at(t); ++t) {
+        bpt_device *device = bpt_open(bpt_target_at(t), 2);
+        for (int n = 0; n < COUNTS; ++n)
+            for (int c = 0; c < BPT_OPTIMIZER_CASES; ++c) {
+                const bpt_optimizer_case *what = &bpt_optimizer_cases[c];
+                bpt_update_values before =
+                    bpt_update_random(device->backend->traits.parameter_type, &what->hyper, counts[n], 101);
+                bpt_update_values got = before, want = before;
+                bpi_step_state state = state_before(), of_judge = state_before();
+                bpt_update_step(device, &what->hyper, &got, &state);
+                bpt_update_step(judge, &what->hyper, &want, &of_judge);
+                compare(device, what, &of_judge, &before, &got, &want);
+                bpt_clean();
+            }
+        bpt_close(device);
+    }
+    bpt_close(judge);
+}
+
+Test(update, gives_the_same_bits_on_every_run_and_for_1_and_2_threads)
+{
+    for (int t = 0; bpt_target_at(t); ++t) {
+        bpt_device *one = bpt_open(bpt_target_at(t), 1), *two = bpt_open(bpt_target_at(t), 2);
+        for (int c = 0; c < BPT_OPTIMIZER_CASES; ++c) {
+            const bpi_hyper *hyper = &bpt_optimizer_cases[c].hyper;
+            bpt_update_values before = bpt_update_random(one->backend->traits.parameter_type, hyper, 70001, 102);
+            bpt_update_values first = before, again = before, both = before;
+            bpi_step_state state = state_before(), of_again = state_before(), of_both = state_before();
+            bpt_update_step(one, hyper, &first, &state);
+            bpt_update_step(one, hyper, &again, &of_again);
+            bpt_update_step(two, hyper, &both, &of_both);
+            cr_assert_eq(memcmp(&state, &of_both, sizeof state), 0, "%s: the step's state differs", one->target->name);
+            const char *name = bpt_optimizer_cases[c].name;
+            bpt_same_bits(first.parameters, again.parameters, before.count, "%s %s, two runs", one->target->name, name);
+            bpt_same_bits(first.parameters, both.parameters, before.count, "%s %s, 1 and 2 threads", one->target->name,
+                          name);
+            for (int s = 0; s < bpt_states_of(hyper); ++s)
+                bpt_same_bits(s ? first.state2 : first.state1, s ? both.state2 : both.state1, before.count,
+                              "%s %s, 1 and 2 threads, state %d", one->target->name, name, s + 1);
+            bpt_clean();
+        }
+        bpt_close(one);
+        bpt_close(two);
+    }
+}
+
+Test(update, changes_nothing_where_a_gradient_is_not_finite)
+{
+    const double bad[] = {(double)NAN, (double)INFINITY, -(double)INFINITY};
+    for (int t = 0; bpt_target_at(t); ++t) {
+        bpt_device *device = bpt_open(bpt_target_at(t), 2);
+        for (int c = 0; c < BPT_OPTIMIZER_CASES; ++c)
+            for (int k = 0; k < 3; ++k) {
+                const bpt_optimizer_case *what = &bpt_optimizer_cases[c];
+                bpt_update_values before =
+                    bpt_update_random(device->backend->traits.parameter_type, &what->hyper, 1003, 103);
+                before.gradients[1002] = bad[k];
+                bpt_update_values after = before;
+                bpi_step_state state = state_before();
+                bpt_update_step(device, &what->hyper, &after, &state);
+                cr_assert(state.nonfinite == 1 && state.step == 4, "%s %s: nonfinite %lld, step %lld",
+                          device->target->name, what->name, (long long)state.nonfinite, (long long)state.step);
+                bpt_same_bits(before.parameters, after.parameters, 1003, "%s %s", device->target->name, what->name);
+                if (after.state1)
+                    bpt_same_bits(before.state1, after.state1, 1003, "%s %s", device->target->name, what->name);
+                if (after.state2)
+                    bpt_same_bits(before.state2, after.state2, 1003, "%s %s", device->target->name, what->name);
+            }
+        bpt_close(device);
+    }
+}
+
+Test(update, leaves_zeros_with_zero_gradient_at_zero)
+{
+    /* what padding is made of: no optimiser may move it, not by its epsilon and not by a NaN of 0 / 0 */
+    for (int t = 0; bpt_target_at(t); ++t) {
+        bpt_device *device = bpt_open(bpt_target_at(t), 1);
+        for (int c = 0; c < BPT_OPTIMIZER_CASES; ++c) {
+            bpt_update_values values = {.count = 9, .parameters = bpt_doubles(9), .gradients = bpt_doubles(9)};
+            values.state1 = bpt_states_of(&bpt_optimizer_cases[c].hyper) > 0 ? bpt_doubles(9) : NULL;
+            values.state2 = bpt_states_of(&bpt_optimizer_cases[c].hyper) > 1 ? bpt_doubles(9) : NULL;
+            bpi_step_state state = {0};
+            bpt_update_step(device, &bpt_optimizer_cases[c].hyper, &values, &state);
+            for (int k = 0; k < 9; ++k)
+                cr_assert(values.parameters[k] == 0.0, "%s %s: %g", device->target->name, bpt_optimizer_cases[c].name,
+                          values.parameters[k]);
+            cr_assert(state.step == 1 && state.nonfinite == 0 && state.clip_factor == 1.0);
+        }
+        bpt_close(device);
+    }
+}
