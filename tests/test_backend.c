@@ -1,0 +1,136 @@
+/* Making a backend, its memory and its traits: what the table promises before any operation. */
+#include "support/matrix.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+TestSuite(backend, .fini = bpt_clean);
+
+Test(backend, table_is_complete_but_for_what_ops_h_calls_optional)
+{
+    for (int t = 0; bpt_target_at(t); ++t) {
+        const bpi_ops *ops = bpt_target_at(t)->ops();
+        const void *entries[] = {
+            (void *)(intptr_t)ops->create,         (void *)(intptr_t)ops->destroy,
+            (void *)(intptr_t)ops->allocate,       (void *)(intptr_t)ops->release,
+            (void *)(intptr_t)ops->upload,         (void *)(intptr_t)ops->download,
+            (void *)(intptr_t)ops->zero,           (void *)(intptr_t)ops->synchronize,
+            (void *)(intptr_t)ops->lane_fork,      (void *)(intptr_t)ops->lane_join,
+            (void *)(intptr_t)ops->reserve,        (void *)(intptr_t)ops->workspace_bytes,
+            (void *)(intptr_t)ops->load,           (void *)(intptr_t)ops->linear_plan,
+            (void *)(intptr_t)ops->linear_unplan,  (void *)(intptr_t)ops->linear_forward,
+            (void *)(intptr_t)ops->hadamard,       (void *)(intptr_t)ops->linear_input_grad,
+            (void *)(intptr_t)ops->bias_grad,      (void *)(intptr_t)ops->linear_weight_grad,
+            (void *)(intptr_t)ops->step_begin,     (void *)(intptr_t)ops->activation_forward,
+            (void *)(intptr_t)ops->loss,           (void *)(intptr_t)ops->activation_backward,
+            (void *)(intptr_t)ops->update_prepare, (void *)(intptr_t)ops->activation_derivative,
+            (void *)(intptr_t)ops->update,
+        };
+        cr_assert(ops->version == BPI_OPS_VERSION && ops->struct_size == sizeof *ops && ops->name);
+        for (size_t k = 0; k < sizeof entries / sizeof entries[0]; ++k)
+            cr_assert_not_null(entries[k], "%s: entry %zu", ops->name, k);
+        cr_assert_eq(!ops->capture_begin, !ops->graph_launch, "%s: half of the capture", ops->name);
+        cr_assert_eq(!ops->source_prepare, !ops->source_release, "%s: half of the source", ops->name);
+    }
+}
+
+Test(backend, traits_say_what_it_is)
+{
+    for (int t = 0; bpt_target_at(t); ++t) {
+        bpt_device *device = bpt_open(bpt_target_at(t), 2);
+        bpi_traits traits = device->backend->traits;
+        cr_assert(device->backend->ops == device->ops && device->backend->error == &device->error);
+        cr_assert_eq(traits.alignment * (int64_t)bpi_type_bytes(traits.parameter_type) % 16, 0,
+                     "%s: rows must start on 16 bytes", device->target->name);
+        cr_assert(traits.engine[0] && memchr(traits.engine, 0, sizeof traits.engine), "%s", device->target->name);
+        bpt_close(device);
+    }
+}
+
+Test(backend, memory_is_zeroed_aligned_and_keeps_bytes)
+{
+    static const size_t sizes[] = {0, 1, 63, 64, 65, 100003};
+    for (int t = 0; bpt_target_at(t); ++t) {
+        bpt_device *device = bpt_open(bpt_target_at(t), 1);
+        const bpi_ops *ops = device->ops;
+        for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; ++k) {
+            size_t size = sizes[k];
+            void *memory = NULL;
+            unsigned char *sent = malloc(size + 1), *got = malloc(size + 1);
+            cr_assert(sent && got);
+            memset(got, 7, size + 1);
+            for (size_t b = 0; b < size; ++b)
+                sent[b] = (unsigned char)(b * 31 + 5);
+            cr_assert_eq(ops->allocate(device->backend, size, &memory), BP_STATUS_OK);
+            cr_assert(memory && (uintptr_t)memory % 64 == 0, "%s: %p", device->target->name, memory);
+            bpt_download(device, memory, size, got);
+            for (size_t b = 0; b < size; ++b)
+                cr_assert_eq(got[b], 0, "%s: byte %zu of %zu", device->target->name, b, size);
+            cr_assert_eq(ops->upload(device->backend, sent, size, memory), BP_STATUS_OK);
+            bpt_download(device, memory, size, got);
+            cr_assert(memcmp(sent, got, size) == 0 && got[size] == 7, "%s: %zu bytes", device->target->name, size);
+            cr_assert_eq(ops->zero(device->backend, memory, size), BP_STATUS_OK);
+            cr_assert_eq(ops->synchronize(device->backend), BP_STATUS_OK);
+            bpt_download(device, memory, size, got);
+            for (size_t b = 0; b < size; ++b)
+                cr_assert_eq(got[b], 0);
+            ops->release(device->backend, memory, size);
+            free(sent);
+            free(got);
+        }
+        ops->release(device->backend, NULL, 0);
+        ops->linear_unplan(device->backend, NULL);
+        bpt_close(device);
+        ops->destroy(NULL);
+    }
+}
+
+static void *no_memory(void *user, size_t bytes, size_t alignment)
+{
+    (void)user, (void)bytes, (void)alignment;
+    return NULL;
+}
+
+static void never_called(void *user, void *memory, size_t bytes)
+{
+    (void)user, (void)bytes;
+    cr_assert_fail("released %p, which nobody allocated", memory);
+}
+
+static void *plain_allocate(void *user, size_t bytes, size_t alignment)
+{
+    (void)user;
+    return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+}
+
+static void plain_release(void *user, void *memory, size_t bytes)
+{
+    (void)user, (void)bytes;
+    free(memory);
+}
+
+Test(backend, creation_without_memory_is_a_status_with_words)
+{
+    for (int t = 0; bpt_target_at(t); ++t) {
+        bpi_error error = {{0}};
+        bpi_backend *backend = (bpi_backend *)&error;
+        bpi_backend_options options = {bpt_target_at(t)->precision, 1, {no_memory, never_called, NULL}, &error};
+        cr_assert_eq(bpt_target_at(t)->ops()->create(&options, &backend), BP_STATUS_OUT_OF_MEMORY);
+        cr_assert(!backend && error.text[0], "%s", bpt_target_at(t)->name);
+    }
+}
+
+Test(backend, a_precision_it_does_not_have_is_unsupported_and_named)
+{
+    for (int t = 0; bpt_target_at(t); ++t) {
+        bpi_error error = {{0}};
+        bpi_backend *backend = NULL;
+        bool f64 = bpt_target_at(t)->precision == BP_PRECISION_F64;
+        bpi_backend_options options = {
+            f64 ? BP_PRECISION_F32 : BP_PRECISION_F64, 1, {plain_allocate, plain_release, NULL}, &error};
+        cr_assert_eq(bpt_target_at(t)->ops()->create(&options, &backend), BP_STATUS_UNSUPPORTED, "%s",
+                     bpt_target_at(t)->name);
+        cr_assert(!backend && strstr(error.text, f64 ? "f32" : "f64"), "%s: %s", bpt_target_at(t)->name, error.text);
+    }
+}
