@@ -265,6 +265,16 @@ struct bpi_ops {
 
     /* ---- optional: NULL where a backend has none ---- */
 
+    /* leading_dimension: the ld that suits a matrix of `cols` columns best, a multiple of traits.alignment; without it, the
+     * smallest such multiple. Rows that lie a multiple of 512 bytes apart compete for the same lines of a cache. */
+    int64_t (*leading_dimension)(const bpi_backend *backend, int64_t cols);
+
+    /* linear_hidden_delta: linear_input_grad and, on its result while it is in the cache, activation_backward of the layer
+     * below: args->delta [B,I] = (delta w) * f'(args->saved), args->d_b as there. args->d_a is not looked at.
+     * ensures   the same bits in delta as the two calls; d_b within the bound of activation_backward */
+    bp_status (*linear_hidden_delta)(bpi_backend *backend, const bpi_linear_plan *plan, const void *delta, const void *w,
+                                     const bpi_activation_args *args);
+
     /* What is called between begin and end is recorded, not run; launch runs it again with the same arguments. */
     bp_status (*capture_begin)(bpi_backend *backend);
     bp_status (*capture_end)(bpi_backend *backend, void **graph);

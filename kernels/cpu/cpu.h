@@ -1,0 +1,80 @@
+/* cpu.h: the parts of the cpu backend and how they fit together. The contract is kernels/ops.h.
+ *
+ * gemm.c alone talks to oneDNN, parallel.c alone to OpenMP. partition.c decides from shapes alone how an operation is
+ * cut into tasks, so that no bit depends on the number of threads. The loops over elements stand in loops_*.h; each
+ * isa_*.c compiles all of them for one instruction set, and isa.c chooses one at run time. An operation is: cut, run
+ * the tasks, add up their partial results in a fixed order. */
+#ifndef BPI_CPU_H
+#define BPI_CPU_H
+
+#include "kernels/cpu/gemm.h"
+#include "kernels/cpu/loops.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/partition.h"
+#include "kernels/ops.h"
+
+typedef struct bpi_cpu {
+    bpi_backend backend; /* first: the host sees this part */
+    bp_allocator allocator;
+    int threads;
+    const bpi_cpu_loops *loops;
+    bpi_cpu_gemm_engine *engine;
+    void *workspace; /* partial results of the operation that runs */
+    size_t workspace_bytes;
+} bpi_cpu;
+
+static inline bpi_cpu *bpi_cpu_of(bpi_backend *backend)
+{
+    return (bpi_cpu *)backend;
+}
+
+static inline float *bpi_cpu_row(bpi_matrix matrix, int64_t row)
+{
+    return (float *)matrix.data + row * matrix.ld;
+}
+
+/* memory.c */
+bp_status bpi_cpu_allocate(bpi_backend *backend, size_t bytes, void **memory);
+void bpi_cpu_release(bpi_backend *backend, void *memory, size_t bytes);
+bp_status bpi_cpu_upload(bpi_backend *backend, const void *source, size_t bytes, void *destination);
+bp_status bpi_cpu_download(bpi_backend *backend, const void *source, size_t bytes, void *destination);
+bp_status bpi_cpu_zero(bpi_backend *backend, void *memory, size_t bytes);
+size_t bpi_cpu_workspace_bytes(bpi_backend *backend, const bpi_linear_spec *spec, int64_t parameter_count);
+bp_status bpi_cpu_reserve(bpi_backend *backend, size_t bytes);
+
+/* load.c */
+bp_status bpi_cpu_load(bpi_backend *backend, const bpi_load_args *args);
+
+/* linear.c */
+bp_status bpi_cpu_linear_plan(bpi_backend *backend, const bpi_linear_spec *spec, bpi_linear_plan **plan);
+void bpi_cpu_linear_unplan(bpi_backend *backend, bpi_linear_plan *plan);
+bp_status bpi_cpu_linear_forward(bpi_backend *backend, const bpi_linear_plan *plan, const void *x, const void *w,
+                                 const void *bias, void *z, void *a);
+bp_status bpi_cpu_linear_input_grad(bpi_backend *backend, const bpi_linear_plan *plan, const void *delta, const void *w,
+                                    void *d_x);
+bp_status bpi_cpu_linear_hidden_delta(bpi_backend *backend, const bpi_linear_plan *plan, const void *delta,
+                                      const void *w, const bpi_activation_args *args);
+
+/* weight_grad.c */
+bp_status bpi_cpu_linear_weight_grad(bpi_backend *backend, const bpi_linear_plan *plan, int lane, const void *delta,
+                                     const void *x, bool accumulate, void *d_w);
+
+/* elementwise.c */
+bp_status bpi_cpu_activation_forward(bpi_backend *backend, bp_activation activation, float slope, bpi_matrix z,
+                                     bpi_matrix a);
+bp_status bpi_cpu_activation_backward(bpi_backend *backend, const bpi_activation_args *args);
+bp_status bpi_cpu_activation_derivative(bpi_backend *backend, bp_activation activation, float slope, bpi_matrix saved,
+                                        bpi_matrix derivative);
+bp_status bpi_cpu_hadamard(bpi_backend *backend, bpi_matrix left, bpi_matrix right, bpi_matrix product);
+bp_status bpi_cpu_bias_grad(bpi_backend *backend, bpi_matrix delta, bool accumulate, void *d_b);
+
+/* loss.c */
+bp_status bpi_cpu_step_begin(bpi_backend *backend, bpi_step_state *state);
+bp_status bpi_cpu_loss(bpi_backend *backend, const bpi_loss_args *args);
+
+/* update.c */
+bp_status bpi_cpu_update_prepare(bpi_backend *backend, const bpi_hyper *hyper, const void *gradients, int64_t count,
+                                 bpi_step_state *state);
+bp_status bpi_cpu_update(bpi_backend *backend, const bpi_update_args *args);
+
+#endif

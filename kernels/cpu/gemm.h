@@ -1,0 +1,42 @@
+/* gemm.h: matrix products of fixed shape, made once and run without allocating. */
+#ifndef BPI_CPU_GEMM_H
+#define BPI_CPU_GEMM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backprop/context.h"
+#include "kernels/error.h"
+
+typedef struct bpi_cpu_gemm_engine bpi_cpu_gemm_engine;
+typedef struct bpi_cpu_gemm bpi_cpu_gemm;
+
+/* c[m,n] = sum_k a[m,k] b[k,n], or c + that. Strides in elements; one of each pair is 1. c row-major with ld_c. */
+typedef struct bpi_cpu_gemm_shape {
+    int64_t m, n, k;
+    int64_t a_row_stride, a_col_stride;
+    int64_t b_row_stride, b_col_stride;
+    int64_t ld_c;
+    bool accumulate;
+} bpi_cpu_gemm_shape;
+
+/* An engine serves up to `threads` threads at a time. Its memory, and that of its products as far as it is ours, comes
+ * from `allocator`, which must outlive it. */
+bp_status bpi_cpu_gemm_engine_create(const bp_allocator *allocator, int threads, bpi_error *error,
+                                     bpi_cpu_gemm_engine **engine);
+void bpi_cpu_gemm_engine_destroy(bpi_cpu_gemm_engine *engine); /* accepts NULL */
+
+/* "oneDNN 2.6.3" */
+void bpi_cpu_gemm_version(char *text, size_t bytes);
+
+bp_status bpi_cpu_gemm_create(bpi_cpu_gemm_engine *engine, const bpi_cpu_gemm_shape *shape, bpi_cpu_gemm **gemm);
+void bpi_cpu_gemm_destroy(bpi_cpu_gemm *gemm); /* accepts NULL */
+
+/* Runs in the calling thread alone, as number `thread` of the engine's threads: two threads with different numbers may
+ * run the same product at the same time. Returns 0, or oneDNN's status for bpi_cpu_gemm_fail. */
+int bpi_cpu_gemm_run(const bpi_cpu_gemm *gemm, int thread, const float *a, const float *b, float *c);
+
+bp_status bpi_cpu_gemm_fail(bpi_error *error, const char *what, int code);
+
+#endif

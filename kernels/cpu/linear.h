@@ -1,0 +1,25 @@
+/* linear.h: what a plan of a linear layer holds: how its products are cut, and one oneDNN product per shape of a piece.
+ */
+#ifndef BPI_CPU_LINEAR_H
+#define BPI_CPU_LINEAR_H
+
+#include "kernels/cpu/cpu.h"
+
+/* A product over tiles of rows: all tiles are of one shape but the last. */
+typedef struct bpi_cpu_tiled {
+    bpi_cpu_rows cut;
+    bpi_cpu_gemm *whole, *rest; /* rest NULL where the tile divides the rows */
+} bpi_cpu_tiled;
+
+struct bpi_linear_plan {
+    bpi_linear_spec spec;
+    bpi_cpu_tiled forward, input_grad;
+    bpi_cpu_weight_split split;
+    bpi_cpu_gemm *weight_grad[2][2][2]; /* [last piece][last part][accumulate], each where it differs and is needed */
+};
+
+/* weight_grad.c: makes and frees the products of the weight gradient. */
+bp_status bpi_cpu_weight_grad_plan(bpi_cpu *cpu, bpi_linear_plan *plan);
+void bpi_cpu_weight_grad_unplan(bpi_linear_plan *plan);
+
+#endif

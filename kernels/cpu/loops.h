@@ -1,0 +1,74 @@
+/* loops.h: the loops over elements, each in one thread, as a table of functions per instruction set.
+ *
+ * All sets give the same bits: the formulas of kernels/math do, nothing is contracted, and sums run over a fixed number
+ * of lanes (lanes.h) whatever the width of a register is. */
+#ifndef BPI_CPU_LOOPS_H
+#define BPI_CPU_LOOPS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernels/math/optimizer.h"
+#include "kernels/ops.h"
+
+/* A tile of a matrix: row r starts at data + r * ld. */
+typedef struct bpi_cpu_tile {
+    float *data;
+    int64_t ld;
+} bpi_cpu_tile;
+
+/* What the rows of a loss add up to. */
+typedef struct bpi_cpu_loss_sums {
+    double value;
+    int64_t correct;
+} bpi_cpu_loss_sums;
+
+typedef struct bpi_cpu_square_sum {
+    double value;
+    bool nonfinite; /* an element is NaN or infinite */
+} bpi_cpu_square_sum;
+
+typedef struct bpi_cpu_move {
+    bp_optimizer optimizer;
+    bool momentum, nesterov;
+    bpi_update_scalars scalars;
+    float *parameters;
+    const float *gradients;
+    float *state1, *state2;
+} bpi_cpu_move;
+
+typedef struct bpi_cpu_loops {
+    const char *isa; /* "AVX2" */
+
+    /* t = z + bias (NULL: z), a = f(t); t is written back to z where there is a bias and a is another array. */
+    void (*forward)(bp_activation activation, float slope, int64_t rows, int64_t cols, bpi_cpu_tile z,
+                    const float *bias, bpi_cpu_tile a);
+    /* delta = d_a f'(saved); sums[o] += its columns, unless NULL. delta may be d_a. */
+    void (*backward)(bp_activation activation, float slope, int64_t rows, int64_t cols, bpi_cpu_tile saved,
+                     bpi_cpu_tile d_a, bpi_cpu_tile delta, float *sums);
+    void (*derivative)(bp_activation activation, float slope, int64_t rows, int64_t cols, bpi_cpu_tile saved,
+                       bpi_cpu_tile derivative);
+    void (*hadamard)(int64_t rows, int64_t cols, bpi_cpu_tile left, bpi_cpu_tile right, bpi_cpu_tile product);
+    void (*column_sums)(int64_t rows, int64_t cols, bpi_cpu_tile delta, float *sums);
+    /* out[o] = (accumulate ? out[o] : 0) + parts[0][o] + parts[1][o] + ..., in this order. */
+    void (*add_parts)(int64_t count, const float *parts, int64_t part_stride, int64_t part_count, bool accumulate,
+                      float *out);
+
+    /* Rows first .. first + rows - 1 of the batch; sums as in backward; adds to *totals. */
+    void (*loss)(const bpi_loss_args *args, int64_t first, int64_t rows, float *sums, bpi_cpu_loss_sums *totals);
+
+    bpi_cpu_square_sum (*square_sum)(int64_t count, const float *gradients, float clip_value);
+    void (*update)(const bpi_cpu_move *update, int64_t first, int64_t count);
+
+    /* Rows first .. first + rows - 1 of the batch. */
+    void (*load)(const bpi_load_args *args, int64_t first, int64_t rows);
+} bpi_cpu_loops;
+
+/* The best set that this machine has, or a lower one where BP_CPU_ISA (baseline, avx2, avx512) asks for it. An unknown
+ * or unusable name is a failure: nobody wants to measure what he did not ask for. */
+bp_status bpi_cpu_loops_choose(bpi_error *error, const bpi_cpu_loops **loops);
+
+/* The set of this name, or NULL where it is not built in or this machine cannot run it. */
+const bpi_cpu_loops *bpi_cpu_loops_named(const char *name);
+
+#endif

@@ -1,0 +1,22 @@
+/* loops_table.h: all loops, compiled for the instruction set of the file that includes this. Before that it defines
+ * BPI_CPU_TABLE, the table's name, and BPI_CPU_ISA_NAME, its words. */
+#include "kernels/cpu/loops_elementwise.h"
+#include "kernels/cpu/loops_load.h"
+#include "kernels/cpu/loops_loss.h"
+#include "kernels/cpu/loops_update.h"
+
+extern const bpi_cpu_loops BPI_CPU_TABLE;
+
+const bpi_cpu_loops BPI_CPU_TABLE = {
+    .isa = BPI_CPU_ISA_NAME,
+    .forward = forward,
+    .backward = backward,
+    .derivative = derivative,
+    .hadamard = hadamard,
+    .column_sums = column_sums,
+    .add_parts = add_parts,
+    .loss = loss_rows,
+    .square_sum = square_sum,
+    .update = update_parameters,
+    .load = load,
+};

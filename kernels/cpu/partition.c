@@ -1,0 +1,90 @@
+/* partition.c: the numbers behind partition.h. Measured on a Zen 3 with oneDNN 2.6.3 (docs/cpu-backend.md). */
+#include "kernels/cpu/partition.h"
+
+#define LARGEST_TILE 512         /* rows: larger ones gain nothing in the product and leave the cache */
+#define TILE_MULTIPLICATIONS 4e6 /* about 90 us: the cost of a call to oneDNN vanishes in it */
+#define PAIR_MULTIPLICATIONS 1e6 /* from here on one tile is cut into two */
+#define LARGEST_GROUPS 64
+
+static int64_t divide_up(int64_t value, int64_t by)
+{
+    return (value + by - 1) / by;
+}
+
+static int64_t clamp(int64_t value, int64_t low, int64_t high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+static bpi_cpu_rows in_groups(int64_t rows, int64_t tile)
+{
+    int64_t tiles = divide_up(rows, tile);
+    bpi_cpu_rows cut;
+    cut.rows = rows;
+    cut.tile = tile;
+    cut.group_rows = tile * divide_up(tiles, LARGEST_GROUPS);
+    cut.groups = divide_up(rows, cut.group_rows);
+    return cut;
+}
+
+static bpi_cpu_rows rows_of_product(int64_t rows, int64_t multiplications, int64_t smallest_tile)
+{
+    int64_t wanted = (int64_t)(TILE_MULTIPLICATIONS / (double)multiplications) + 1;
+    int64_t tile = clamp(bpi_cpu_round_up(wanted, 16), smallest_tile, LARGEST_TILE);
+    int64_t tiles = divide_up(rows, tile);
+    if (tiles == 1)
+        tiles = (double)rows * (double)multiplications >= PAIR_MULTIPLICATIONS && rows >= 32 ? 2 : 1;
+    else if (tiles < LARGEST_GROUPS)
+        tiles = bpi_cpu_round_up(tiles, 2); /* an even number is fair to two threads */
+    return in_groups(rows, tiles == 1 ? rows : bpi_cpu_round_up(divide_up(rows, tiles), 4));
+}
+
+/* The weights are transposed in here, which oneDNN's kernels make up for with more rows when there are many weights. */
+bpi_cpu_rows bpi_cpu_rows_of_forward(const bpi_linear_spec *spec)
+{
+    int64_t weights = spec->inputs * spec->outputs;
+    return rows_of_product(spec->rows, weights, weights >= 524288 ? 512 : 64);
+}
+
+bpi_cpu_rows bpi_cpu_rows_of_input_grad(const bpi_linear_spec *spec)
+{
+    return rows_of_product(spec->rows, spec->inputs * spec->outputs, 64);
+}
+
+bpi_cpu_rows bpi_cpu_rows_of_loop(int64_t rows, int64_t cols)
+{
+    int64_t tile = clamp(BPI_CPU_CHUNK / cols, 1, rows);
+    return in_groups(rows, tile);
+}
+
+/* A sum over many rows with a small result is cut over the rows, as the partial results are cheap; everything else over
+ * the outputs. */
+bpi_cpu_weight_split bpi_cpu_split_weight_grad(const bpi_linear_spec *spec)
+{
+    double multiplications = (double)spec->rows * (double)spec->inputs * (double)spec->outputs;
+    bpi_cpu_weight_split split = {spec->outputs, 1, spec->rows, 1};
+    if (spec->rows >= 2048 && spec->inputs * spec->outputs <= 65536) {
+        int64_t parts = clamp(spec->rows / 1024, 2, 32);
+        parts = clamp((int64_t)(multiplications / PAIR_MULTIPLICATIONS), 1, parts);
+        split.part = bpi_cpu_round_up(divide_up(spec->rows, parts), 16);
+        split.parts = divide_up(spec->rows, split.part);
+        return split;
+    }
+    int64_t pieces = spec->outputs / (spec->outputs >= 512 ? 128 : 64);
+    pieces = clamp((int64_t)(multiplications / PAIR_MULTIPLICATIONS), 1, clamp(pieces, 1, 64));
+    if (pieces == 1)
+        return split;
+    split.piece = bpi_cpu_round_up(divide_up(spec->outputs, pieces), 4);
+    split.pieces = divide_up(spec->outputs, split.piece);
+    return split;
+}
+
+int bpi_cpu_threads_for_product(int threads, double multiplications)
+{
+    return multiplications < 0.5e6 ? 1 : threads;
+}
+
+int bpi_cpu_threads_for_loop(int threads, int64_t elements)
+{
+    return elements < BPI_CPU_CHUNK ? 1 : threads;
+}

@@ -1,0 +1,103 @@
+/* update.c: the gradient norm and what follows from it, and the optimiser's step, in chunks of the one array. */
+#include "kernels/cpu/cpu.h"
+
+#include "kernels/math/schedule.h"
+
+#include <assert.h>
+#include <math.h>
+
+static int64_t chunk_count(int64_t count, int64_t chunk)
+{
+    int64_t rest = count - chunk * BPI_CPU_CHUNK;
+    return rest < BPI_CPU_CHUNK ? rest : BPI_CPU_CHUNK;
+}
+
+typedef struct norm {
+    const bpi_cpu_loops *loops;
+    const float *gradients;
+    int64_t count;
+    float clip_value;
+    bpi_cpu_square_sum *sums; /* [chunks] */
+} norm;
+
+static void norm_chunk(void *context, int64_t chunk, int thread)
+{
+    (void)thread;
+    const norm *work = context;
+    work->sums[chunk] = work->loops->square_sum(chunk_count(work->count, chunk),
+                                                work->gradients + chunk * BPI_CPU_CHUNK, work->clip_value);
+}
+
+bp_status bpi_cpu_update_prepare(bpi_backend *backend, const bpi_hyper *hyper, const void *gradients, int64_t count,
+                                 bpi_step_state *state)
+{
+    assert(hyper && gradients && state);
+    bpi_cpu *cpu = bpi_cpu_of(backend);
+    norm work = {cpu->loops, gradients, count, hyper->clip_value > 0.0 ? (float)hyper->clip_value : BPI_MATH_INF,
+                 cpu->workspace};
+    bpi_cpu_run(bpi_cpu_threads_for_loop(cpu->threads, count), bpi_cpu_chunks(count), norm_chunk, &work);
+    double sum = 0.0;
+    bool nonfinite = false;
+    for (int64_t c = 0; c < bpi_cpu_chunks(count); ++c) {
+        sum += work.sums[c].value;
+        nonfinite = nonfinite || work.sums[c].nonfinite;
+    }
+    bool adaptive = hyper->optimizer != BP_OPTIMIZER_SGD;
+    int64_t next = state->step + 1;
+    state->grad_norm = sqrt(sum);
+    state->nonfinite = nonfinite;
+    state->clip_factor = hyper->clip_norm > 0.0 ? bpi_clip_factor(state->grad_norm, hyper->clip_norm) : 1.0;
+    state->lr = bpi_learning_rate(hyper, state->step);
+    state->bias_correction1 = adaptive ? bpi_bias_correction(hyper->beta1, next) : 1.0;
+    state->bias_correction2 = adaptive ? bpi_bias_correction(hyper->beta2, next) : 1.0;
+    if (!nonfinite)
+        state->step = next;
+    return BP_STATUS_OK;
+}
+
+static bpi_update_scalars scalars_of(const bpi_hyper *hyper, const bpi_step_state *state)
+{
+    bpi_update_settings settings = {.lr = state->lr,
+                                    .momentum = hyper->momentum,
+                                    .beta1 = hyper->beta1,
+                                    .beta2 = hyper->beta2,
+                                    .epsilon = hyper->epsilon,
+                                    .bias_correction1 = state->bias_correction1,
+                                    .bias_correction2 = state->bias_correction2,
+                                    .weight_decay = hyper->weight_decay,
+                                    .clip_value = hyper->clip_value,
+                                    .clip_factor = state->clip_factor};
+    return bpi_update_scalars_of(&settings);
+}
+
+typedef struct move {
+    const bpi_cpu_loops *loops;
+    bpi_cpu_move update;
+    int64_t count;
+} move;
+
+static void update_chunk(void *context, int64_t chunk, int thread)
+{
+    (void)thread;
+    const move *work = context;
+    work->loops->update(&work->update, chunk * BPI_CPU_CHUNK, chunk_count(work->count, chunk));
+}
+
+bp_status bpi_cpu_update(bpi_backend *backend, const bpi_update_args *args)
+{
+    bpi_cpu *cpu = bpi_cpu_of(backend);
+    if (args->state->nonfinite)
+        return BP_STATUS_OK;
+    move work = {.loops = cpu->loops,
+                 .update = {.optimizer = args->hyper->optimizer,
+                            .momentum = args->state1 != NULL,
+                            .nesterov = args->hyper->nesterov,
+                            .scalars = scalars_of(args->hyper, args->state),
+                            .parameters = args->parameters,
+                            .gradients = args->gradients,
+                            .state1 = args->state1,
+                            .state2 = args->state2},
+                 .count = args->count};
+    bpi_cpu_run(bpi_cpu_threads_for_loop(cpu->threads, args->count), bpi_cpu_chunks(args->count), update_chunk, &work);
+    return BP_STATUS_OK;
+}
