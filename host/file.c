@@ -86,7 +86,7 @@ bp_status bpi_out_file_open(bp_context *context, const char *path, bpi_out_file 
 bp_status bpi_out_file_write(bpi_out_file *file, const void *bytes, size_t count)
 {
     errno = 0;
-    if (fwrite(bytes, 1, count, file->stream) != count)
+    if (count > 0 && fwrite(bytes, 1, count, file->stream) != count)
         return BPI_FAIL(file->context, BP_STATUS_IO, "cannot write %s: %s", file->path, strerror(errno ? errno : EIO));
     return BP_STATUS_OK;
 }

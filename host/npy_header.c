@@ -75,9 +75,10 @@ static bp_status take_number(text_cursor *cursor, int64_t *number)
         return malformed(cursor, "a size of the shape");
     *number = 0;
     for (; *cursor->at >= '0' && *cursor->at <= '9'; cursor->at++) {
-        if (*number > (INT64_MAX - 9) / 10)
+        int digit = *cursor->at - '0';
+        if (*number > (INT64_MAX - digit) / 10)
             return malformed(cursor, "a size of the shape that fits 63 bits");
-        *number = *number * 10 + (*cursor->at - '0');
+        *number = *number * 10 + digit;
     }
     return BP_STATUS_OK;
 }

@@ -23,6 +23,10 @@ bpi_fail(bpi_error *error, bp_status status, const char *format, ...)
         va_start(arguments, format);
         vsnprintf(error->text, sizeof error->text, format, arguments);
         va_end(arguments);
+        /* Names out of files and arguments may hold anything; the text stays one line. */
+        for (char *c = error->text; *c; c++)
+            if ((unsigned char)*c < ' ' || *c == 127)
+                *c = '?';
     }
     return status;
 }
