@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const bpi_ops *bpi_cpu_ops(void) __attribute__((weak));
-
 static const bpt_target targets[] = {
     {"reference f64", bpi_reference_ops, BP_PRECISION_F64, false},
     {"cpu f32", bpi_cpu_ops, BP_PRECISION_F32, true},
