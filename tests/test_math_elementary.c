@@ -24,6 +24,17 @@ static double exact_normal_cdf(double x)
     return 0.5 * erfc(-x * 0.70710678118654752440);
 }
 
+/* The part that has a bound of its own. */
+static float near_normal_cdf(float x)
+{
+    return bpi_unless_nan(x, bpi_abs(x) < 1.0f ? normal_cdf(x) : 0.0f);
+}
+
+static double exact_near_normal_cdf(double x)
+{
+    return isnan(x) || fabs(x) < 1.0 ? exact_normal_cdf(x) : 0.0;
+}
+
 /* bpi_log1p_unit where it holds, and beyond it what it need not give. */
 static float log1p_unit(float x)
 {
@@ -45,6 +56,12 @@ static const elementary FUNCTIONS[] = {
      BPI_NORMAL_TAIL_ROUNDOFFS,
      BPI_NORMAL_TAIL_ROUNDOFFS,
      {0x1p-30f, 15.5f, 4099}},
+    {"near_normal_cdf",
+     near_normal_cdf,
+     exact_near_normal_cdf,
+     BPI_NORMAL_NEAR_TAIL_ROUNDOFFS,
+     BPI_NORMAL_NEAR_TAIL_ROUNDOFFS,
+     {0x1p-30f, 1.0f, 4099}},
 };
 
 #define FUNCTION_COUNT (sizeof FUNCTIONS / sizeof FUNCTIONS[0])
@@ -88,7 +105,7 @@ Test(math_elementary, is_within_its_bounds_over_float32)
         const elementary *f = &FUNCTIONS[i];
         measurement m = {.function = f};
         sweep_result result = sweep(measure, &m, f->range);
-        fprintf(stderr, "%-10s %.4f ulp at %a, %.4f roundoffs at %a, %lld visited\n", f->name, m.ulp, (double)m.ulp_at,
+        fprintf(stderr, "%-16s %.4f ulp at %a, %.4f roundoffs at %a, %lld visited\n", f->name, m.ulp, (double)m.ulp_at,
                 m.roundoffs, (double)m.roundoffs_at, (long long)result.visited);
         cr_expect(result.failed == 0, "%s: %lld of %lld outside %g ulp or %g roundoffs, first at %a", f->name,
                   (long long)result.failed, (long long)result.visited, f->ulp_bound, f->roundoffs_bound,
