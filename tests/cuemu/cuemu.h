@@ -187,7 +187,7 @@ typedef struct cue_variable {
 
 /* cue_module_load_fatbin: data of the fatbin wrapper (its `data` field); takes the PTX of the highest target.
  * cue_module_load_ptx: text ends with a NUL; name stands in error texts. What the parser or the instruction table does
- * not know is fatal, with instruction, kernel, file and line, when the kernel holding it is looked up for the first
+ * not know is fatal, with instruction, kernel, file and line, when a kernel that holds it is launched for the first
  * time: a kernel that is never launched may hold what cuemu cannot do. */
 cue_module *cue_module_load_fatbin(const void *data);
 cue_module *cue_module_load_ptx(const char *text, const char *name);

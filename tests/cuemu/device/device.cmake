@@ -1,6 +1,41 @@
-# The device half: an object library that the stand-in for libcudart and the device tests link.
+# The device half: a static library that the stand-in for libcudart and the device tests link.
 add_library(cuemu_device STATIC
+    device/access.c
+    device/async.c
+    device/atomic.c
+    device/barrier.c
+    device/block.c
+    device/clock.c
+    device/collective.c
+    device/compare.c
+    device/control.c
+    device/convert.c
+    device/counters.c
+    device/declare.c
+    device/decode.c
+    device/fatbin.c
+    device/host_memory.c
+    device/json.c
+    device/launch.c
+    device/load_store.c
+    device/map.c
+    device/memory.c
+    device/memory_words.c
+    device/module.c
+    device/move.c
+    device/operand.c
+    device/parse.c
+    device/pool.c
+    device/range.c
+    device/report.c
+    device/rows_float.c
+    device/rows_half.c
+    device/rows_integer.c
     device/settings.c
+    device/shadow.c
+    device/token.c
+    device/traffic.c
+    device/warp.c
 )
 set_target_properties(cuemu_device PROPERTIES POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden)
 target_link_libraries(cuemu_device PUBLIC cuemu_options m)

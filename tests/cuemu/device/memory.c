@@ -1,0 +1,353 @@
+/* memory.c: the arena that stands for device memory: who owns which bytes, and when host code may touch them.
+ * What was done to the bytes is shadow.c's part. Contract: cuemu.h. */
+#include "device/memory.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum {
+    ALIGN_BYTES = 256,
+    GUARD_BYTES = 256, /* between allocations: an access just past the end hits nobody */
+    PAGE_BYTES = 4096,
+    REST_FACTOR = 4,    /* address space over modelled memory */
+    CHARGE_BYTES = 512, /* an allocation costs a multiple of this, as on the real allocator */
+};
+
+#define ARENA_HINT 0x200000000000u
+#define WINDOW_HINT 0x100000000000u
+
+typedef struct block {
+    uint8_t *base;
+    size_t bytes;
+    bool live, variable;
+    uint64_t freed_at; /* order of releases */
+} block;
+
+static cue_arena arena;
+static block *blocks; /* by address */
+static size_t block_count, block_room;
+static size_t used_bytes;
+static uint64_t releases;
+static int unlocked;
+
+/* ---------------------------------------------------------------- host access */
+static struct sigaction old_action;
+
+static void on_fault(int signal_number, siginfo_t *info, void *context)
+{
+    const uint8_t *address = info->si_addr;
+    if (address >= arena.base && address < arena.base + arena.bytes) {
+        char text[160];
+        cue_report(CUE_HOST_DEREFERENCE, NULL, "host code touches %p: %s", (void *)address,
+                   cue_mem_explain(address, text, sizeof text));
+        cue_json_write();
+    }
+    /* The instruction runs again and meets whoever handled the signal before, as a rule the default that ends us. */
+    (void)signal_number;
+    (void)context;
+    sigaction(SIGSEGV, &old_action, NULL);
+}
+
+cue_arena *cue_arena_get(void)
+{
+    if (arena.base != NULL)
+        return &arena;
+    size_t modelled = (cue_settings_get()->memory_bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    arena.bytes = REST_FACTOR * modelled + ((size_t)64 << 20);
+    size_t words = arena.bytes / 4;
+    arena.base = cue_reserve(arena.bytes, false, ARENA_HINT);
+    arena.shadow.state = cue_reserve(words * sizeof(uint32_t), true, 0);
+    arena.shadow.first = cue_reserve(words * sizeof(cue_cell), true, 0);
+    arena.shadow.second = cue_reserve(words * sizeof(cue_cell), true, 0);
+    arena.shared_window = (uint64_t)(uintptr_t)cue_reserve(3 * CUE_WINDOW_BYTES, false, WINDOW_HINT);
+    arena.local_window = arena.shared_window + CUE_WINDOW_BYTES;
+    arena.parameter_window = arena.local_window + CUE_WINDOW_BYTES;
+
+    struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
+    sigemptyset(&action.sa_mask);
+    if (sigaction(SIGSEGV, &action, &old_action) != 0)
+        cue_fatal("cannot handle SIGSEGV");
+    return &arena;
+}
+
+void cue_mem_unlock(void)
+{
+    if (unlocked++ == 0 && mprotect(cue_arena_get()->base, arena.bytes, PROT_READ | PROT_WRITE) != 0)
+        cue_fatal("cannot open the device memory");
+}
+
+void cue_mem_lock(void)
+{
+    if (--unlocked == 0 && mprotect(arena.base, arena.bytes, PROT_NONE) != 0)
+        cue_fatal("cannot close the device memory");
+}
+
+/* ---------------------------------------------------------------- owners */
+/* first_at_or_after: index of the first block whose base is not below the address. */
+static size_t first_at_or_after(const uint8_t *address)
+{
+    size_t low = 0, high = block_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (blocks[middle].base < address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static block *block_at(const void *address)
+{
+    size_t i = first_at_or_after((const uint8_t *)address + 1);
+    if (i == 0 || (const uint8_t *)address >= blocks[i - 1].base + blocks[i - 1].bytes)
+        return NULL;
+    return &blocks[i - 1];
+}
+
+static size_t span(size_t bytes)
+{
+    return (bytes + ALIGN_BYTES - 1) / ALIGN_BYTES * ALIGN_BYTES + GUARD_BYTES;
+}
+
+/* A run of freed blocks and free space between two live ones. */
+typedef struct gap {
+    size_t first, end; /* blocks in it */
+    uint8_t *base;
+    uint64_t freed_at; /* of the youngest release in it */
+} gap;
+
+/* find_rested_gap: no fresh addresses are left: the gap that is large enough and was released longest ago. */
+static bool find_rested_gap(size_t bytes, gap *best)
+{
+    bool found = false;
+    gap run = {0, 0, arena.base + PAGE_BYTES, 0};
+    for (size_t i = 0; i <= block_count; i++) {
+        if (i < block_count && !blocks[i].live) {
+            run.freed_at = blocks[i].freed_at > run.freed_at ? blocks[i].freed_at : run.freed_at;
+            continue;
+        }
+        run.end = i;
+        const uint8_t *limit = i < block_count ? blocks[i].base : arena.base + arena.bytes;
+        if (run.base + bytes <= limit && (!found || run.freed_at < best->freed_at)) {
+            *best = run;
+            found = true;
+        }
+        if (i < block_count)
+            run = (gap){i + 1, i + 1, blocks[i].base + span(blocks[i].bytes), 0};
+    }
+    return found;
+}
+
+static block *insert_block(uint8_t *base, size_t bytes)
+{
+    if (block_count == block_room) {
+        block_room = block_room == 0 ? 256 : 2 * block_room;
+        blocks = cue_realloc(blocks, block_room * sizeof *blocks);
+    }
+    size_t i = first_at_or_after(base);
+    memmove(&blocks[i + 1], &blocks[i], (block_count - i) * sizeof *blocks);
+    block_count++;
+    blocks[i] = (block){.base = base, .bytes = bytes, .live = true};
+    return &blocks[i];
+}
+
+static block *take(size_t bytes)
+{
+    size_t need = span(bytes);
+    cue_arena_get();
+    uint8_t *fresh = arena.base + PAGE_BYTES;
+    if (block_count > 0)
+        fresh = blocks[block_count - 1].base + span(blocks[block_count - 1].bytes);
+    if (need <= (size_t)(arena.base + arena.bytes - fresh))
+        return insert_block(fresh, bytes);
+    gap rested;
+    if (!find_rested_gap(need, &rested))
+        return NULL;
+    memmove(&blocks[rested.first], &blocks[rested.end], (block_count - rested.end) * sizeof *blocks);
+    block_count -= rested.end - rested.first;
+    memset(arena.shadow.state + (rested.base - arena.base) / 4, 0, need / 4 * sizeof(uint32_t));
+    return insert_block(rested.base, bytes);
+}
+
+/* drop_pages: gives whole pages of a range back to the system; they read as zeros again. */
+static void drop_pages(void *from, size_t bytes)
+{
+    uintptr_t first = ((uintptr_t)from + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    uintptr_t end = ((uintptr_t)from + bytes) / PAGE_BYTES * PAGE_BYTES;
+    if (first < end)
+        (void)madvise((void *)first, end - first, MADV_DONTNEED);
+}
+
+static void clear_cells(cue_cell *cells, size_t first, size_t count)
+{
+    enum { WORTH_DROPPING = 4096 };
+    if (count < WORTH_DROPPING) {
+        memset(cells + first, 0, count * sizeof *cells);
+        return;
+    }
+    size_t per_page = PAGE_BYTES / sizeof *cells + 1;
+    memset(cells + first, 0, per_page * sizeof *cells);
+    memset(cells + first + count - per_page, 0, per_page * sizeof *cells);
+    drop_pages(cells + first, count * sizeof *cells);
+}
+
+/* mark: state of all bytes of a block, and no access records. */
+static void mark(const block *b, uint32_t flags, bool live, bool initialised)
+{
+    size_t first = (size_t)(b->base - arena.base) / 4, words = (b->bytes + 3) / 4;
+    uint32_t full = flags | (live ? (uint32_t)CUE_STATE_LIVE : 0) | (initialised ? (uint32_t)CUE_STATE_INIT : 0);
+    for (size_t i = 0; i < words; i++)
+        arena.shadow.state[first + i] = full;
+    if (b->bytes % 4 != 0) {
+        uint32_t in_block = (1u << b->bytes % 4) - 1;
+        arena.shadow.state[first + words - 1] = flags | (full & (in_block | in_block << 4));
+    }
+    clear_cells(arena.shadow.first, first, words);
+    clear_cells(arena.shadow.second, first, words);
+}
+
+cue_error cue_mem_alloc(size_t bytes, void **out)
+{
+    *out = NULL;
+    size_t charge = (bytes + CHARGE_BYTES - 1) / CHARGE_BYTES * CHARGE_BYTES;
+    size_t total = cue_settings_get()->memory_bytes;
+    if (bytes > total || charge > total - used_bytes)
+        return CUE_OUT_OF_MEMORY;
+    block *b = take(bytes);
+    if (b == NULL)
+        return CUE_OUT_OF_MEMORY;
+    used_bytes += charge;
+    mark(b, 0, true, false);
+    *out = b->base;
+    cue_mem_unlock();
+    memset(*out, 0xff, bytes); /* NaN in every float format, -1 as an index */
+    cue_mem_lock();
+    return CUE_SUCCESS;
+}
+
+cue_error cue_mem_free(void *pointer)
+{
+    block *b = block_at(pointer);
+    if (b == NULL || !b->live || b->variable || b->base != pointer)
+        return CUE_INVALID_VALUE;
+    b->live = false;
+    b->freed_at = ++releases;
+    used_bytes -= (b->bytes + CHARGE_BYTES - 1) / CHARGE_BYTES * CHARGE_BYTES;
+    mark(b, CUE_STATE_FREED, false, false);
+    drop_pages(b->base, b->bytes);
+    return CUE_SUCCESS;
+}
+
+void *cue_mem_variable(size_t bytes, bool constant)
+{
+    block *b = take(bytes > 0 ? bytes : 1);
+    if (b == NULL)
+        cue_fatal("no address space is left for a module variable of %zu bytes", bytes);
+    b->variable = true;
+    mark(b, constant ? CUE_STATE_CONST : 0, true, true);
+    cue_mem_unlock();
+    memset(b->base, 0, bytes);
+    cue_mem_lock();
+    return b->base;
+}
+
+void cue_mem_variable_free(void *base)
+{
+    block *b = block_at(base);
+    b->live = false;
+    b->freed_at = ++releases;
+    mark(b, CUE_STATE_FREED, false, false);
+}
+
+void cue_mem_info(size_t *free_bytes, size_t *total_bytes)
+{
+    *total_bytes = cue_settings_get()->memory_bytes;
+    *free_bytes = *total_bytes - used_bytes;
+}
+
+bool cue_mem_is_device(const void *pointer)
+{
+    const cue_arena *a = cue_arena_get();
+    return (const uint8_t *)pointer >= a->base && (const uint8_t *)pointer < a->base + a->bytes;
+}
+
+bool cue_mem_find(const void *address, void **base, size_t *bytes)
+{
+    const block *b = block_at(address);
+    if (b == NULL || !b->live)
+        return false;
+    *base = b->base;
+    *bytes = b->bytes;
+    return true;
+}
+
+void cue_mem_each_live(void (*visit)(void *base, size_t bytes, void *user), void *user)
+{
+    for (size_t i = 0; i < block_count; i++)
+        if (blocks[i].live && !blocks[i].variable)
+            visit(blocks[i].base, blocks[i].bytes, user);
+}
+
+const char *cue_mem_explain(const void *address, char *text, size_t text_bytes)
+{
+    const uint8_t *a = address;
+    const block *at = block_at(address);
+    if (at != NULL) {
+        snprintf(text, text_bytes, "byte %zu of %s of %zu bytes", (size_t)(a - at->base),
+                 at->variable ? "a variable"
+                 : at->live   ? "an allocation"
+                              : "a freed allocation",
+                 at->bytes);
+        return text;
+    }
+    size_t i = first_at_or_after(a);
+    if (!cue_mem_is_device(address))
+        snprintf(text, text_bytes, "not an address of device memory");
+    else if (i > 0)
+        snprintf(text, text_bytes, "%zu bytes past the end of %s allocation of %zu bytes",
+                 (size_t)(a - blocks[i - 1].base) - blocks[i - 1].bytes, blocks[i - 1].live ? "an" : "a freed",
+                 blocks[i - 1].bytes);
+    else
+        snprintf(text, text_bytes, "before every allocation");
+    return text;
+}
+
+/* ---------------------------------------------------------------- mapped host memory */
+typedef struct host_range {
+    uint8_t *base;
+    size_t bytes;
+} host_range;
+
+static host_range *host_ranges;
+static size_t host_count, host_room;
+
+void cue_mem_host_map(void *base, size_t bytes)
+{
+    if (host_count == host_room) {
+        host_room = host_room == 0 ? 64 : 2 * host_room;
+        host_ranges = cue_realloc(host_ranges, host_room * sizeof *host_ranges);
+    }
+    host_ranges[host_count++] = (host_range){base, bytes};
+}
+
+void cue_mem_host_unmap(void *base)
+{
+    for (size_t i = 0; i < host_count; i++)
+        if (host_ranges[i].base == base) {
+            host_ranges[i] = host_ranges[--host_count];
+            return;
+        }
+}
+
+bool cue_mem_is_mapped_host(const void *address, size_t bytes)
+{
+    const uint8_t *a = address;
+    for (size_t i = 0; i < host_count; i++)
+        if (a >= host_ranges[i].base && a + bytes <= host_ranges[i].base + host_ranges[i].bytes)
+            return true;
+    return false;
+}
