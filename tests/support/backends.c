@@ -13,7 +13,7 @@ static const bpt_target targets[] = {
 const bpt_target *bpt_target_at(int index)
 {
     int count = (int)(sizeof targets / sizeof targets[0]);
-    return index < count && targets[index].ops ? &targets[index] : NULL;
+    return index < count ? &targets[index] : NULL;
 }
 
 static void *counting_allocate(void *user, size_t bytes, size_t alignment)
