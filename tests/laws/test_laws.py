@@ -37,7 +37,8 @@ class Planted(unittest.TestCase):
          "#include <stdint.h>"),
         ("public_headers_include_only_the_standard_library", "include/backprop/a.h", '#include "../../kernels/ops.h"',
          '#include "status.h"'),
-        ("only_the_cuda_backend_includes_cuda_headers", "host/a.c", "#include <cuda_runtime_api.h>", "#include <math.h>"),
+        ("only_the_cuda_backend_includes_cuda_headers", "host/a.c", "#include <cuda_runtime_api.h>",
+         "#include <math.h>"),
         ("only_the_cuda_backend_includes_cuda_headers", "kernels/math/a.h", "# include <cublas_v2.h>", ""),
         ("only_the_cuda_backend_includes_cuda_headers", "cli/a.c", "#include <nccl.h>", ""),
         ("backends_know_neither_the_host_nor_each_other", "kernels/cpu/a.c", '#include "host/model.h"',
@@ -49,13 +50,16 @@ class Planted(unittest.TestCase):
         ("the_reference_is_independent_of_kernels_math", "kernels/reference/a.c", '#include "kernels/math/exp.h"',
          "#include <math.h>"),
         ("the_reference_is_independent_of_kernels_math", "kernels/reference/a.c", '#include "../math/exp.h"', ""),
-        ("programs_use_the_public_headers_alone", "cli/a.c", '#include "host/model.h"', "#include <backprop/backprop.h>"),
+        ("programs_use_the_public_headers_alone", "cli/a.c", '#include "host/model.h"',
+         "#include <backprop/backprop.h>"),
         ("programs_use_the_public_headers_alone", "examples/a.c", '#include "../kernels/ops.h"', ""),
         ("no_condition_on_a_backend_outside_the_registry", "host/a.c", "#ifdef BP_WITH_CUDA\n#endif",
          "#ifndef BPI_CUDA_H\n#define BPI_CUDA_H\n#endif"),
         ("no_condition_on_a_backend_outside_the_registry", "host/a.c", "#ifdef __CUDACC__\n#endif", ""),
-        ("no_condition_on_a_backend_outside_the_registry", "kernels/math/a.h", "#if defined(__CUDACC__) && BP_GPU\n#endif",
-         "#ifdef __CUDACC__\n#endif"),
+        ("no_condition_on_a_backend_outside_the_registry", "kernels/math/a.h",
+         "#if defined(__CUDACC__) && BP_GPU\n#endif", "#ifdef __CUDACC__\n#endif"),
+        ("no_condition_on_a_backend_outside_the_registry", "kernels/cpu/a.c", "#if BPI_CUDA_X86\n#endif",
+         "#if BPI_CPU_X86\n#endif"),
         ("no_fast_math", "kernels/cpu/CMakeLists.txt", "target_compile_options(x PRIVATE -ffast-math)",
          "target_compile_options(x PRIVATE -fno-fast-math)  # never -ffast-math"),
         ("no_fast_math", "kernels/cpu/a.c", '__attribute__((optimize("Ofast")))', "/* without -ffast-math */"),
@@ -67,7 +71,8 @@ class Planted(unittest.TestCase):
         root = pathlib.Path(tempfile.mkdtemp(prefix="laws-"))
         self.addCleanup(shutil.rmtree, root)
         for path, content in (("include/backprop/status.h", ""), ("host/model.h", ""), ("kernels/ops.h", ""),
-                              ("kernels/error.h", ""), ("kernels/math/exp.h", ""), ("kernels/cpu/a.h", ""), (file, text)):
+                              ("kernels/error.h", ""), ("kernels/math/exp.h", ""), ("kernels/cpu/a.h", ""),
+                              (file, text)):
             root.joinpath(path).parent.mkdir(parents=True, exist_ok=True)
             root.joinpath(path).write_text(content + "\n")
         return root

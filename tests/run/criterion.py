@@ -22,8 +22,8 @@ from outcome import Outcome
 
 SHOWN_LINES = 60  # of each report
 
-# Options of each sanitizer; the user's own come first. allocator_may_return_null: a test asks for more memory than there
-# is and expects NULL. ignore_noninstrumented_modules: oneDNN and the OpenMP runtime are not compiled for the thread
+# Options of each sanitizer; the user's own come first. allocator_may_return_null: a test asks for more memory than
+# there is and expects NULL. ignore_noninstrumented_modules: oneDNN and the OpenMP runtime are not compiled for the thread
 # sanitizer; what our code does between them is, and the runtime's tool libarcher tells it about forks and barriers.
 SANITIZERS = {
     "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1",

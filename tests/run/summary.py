@@ -52,8 +52,8 @@ def stage(name, status, seconds, folder):
 
 def total(outcomes):
     for outcome in outcomes:
-        print(f"{outcome.name:<10} {outcome.passed:>5} passed {outcome.failed:>4} failed {len(outcome.skips):>4} skipped "
-              f"{outcome.seconds:>5} s")
+        print(f"{outcome.name:<10} {outcome.passed:>5} passed {outcome.failed:>4} failed {len(outcome.skips):>4} skipped"
+              f" {outcome.seconds:>5} s")
     reasons = {}
     for outcome in outcomes:
         for test, reason in outcome.skips:

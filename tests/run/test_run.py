@@ -59,8 +59,8 @@ class Runner(unittest.TestCase):
 
     def run_program(self, program, *arguments, timeout=60, **env):
         """(passed, failed, skipped), and what was said."""
-        done = subprocess.run([sys.executable, HERE / "criterion.py", "--results", self.folder, "--timeout", str(timeout),
-                               program, *arguments], env={**os.environ, **env}, text=True,
+        runner = [sys.executable, HERE / "criterion.py", "--results", self.folder, "--timeout", str(timeout)]
+        done = subprocess.run([*runner, program, *arguments], env={**os.environ, **env}, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         kept = json.loads((self.folder / "program.json").read_text())
         self.assertEqual(done.returncode, 1 if kept["failures"] else 0)
@@ -122,8 +122,8 @@ class Runner(unittest.TestCase):
 
     def test_leak_in_a_program_that_a_test_runs_fails(self):
         child = f"CHILD=1 {self.folder}/program >/dev/null 2>&1"
-        counts, text = self.outcome(GOOD + LEAKY_CHILD + f'Test(demo, runs) {{ cr_assert(system("{child}; true") == 0); }}',
-                                    "-fsanitize=address")
+        test = f'Test(demo, runs) {{ cr_assert(system("{child}; true") == 0); }}'
+        counts, text = self.outcome(GOOD + LEAKY_CHILD + test, "-fsanitize=address")
         self.assertEqual(counts, (1, 1, 0), text)
 
     def test_undefined_behaviour_fails(self):
