@@ -86,7 +86,10 @@ cudaError_t cue_enter(const char *call, const void *address, int flags)
 {
     pthread_mutex_lock(&lock);
     if (cue_op_running() != 0) {
+        cue_site outer = current;
+        current = (cue_site){.call = call, .address = address};
         cue_complain(CUE_API, "%s is called from a host function in a stream, where no CUDA call is allowed", call);
+        current = outer;
         return cudaErrorNotPermitted;
     }
     current = (cue_site){.call = call, .address = address};

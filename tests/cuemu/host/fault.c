@@ -96,9 +96,9 @@ void cue_fault_handler_install(void)
 {
     void *frame;
     struct sigaction action;
-    size_t free_bytes, total_bytes;
-    cue_mem_info(&free_bytes, &total_bytes); /* the arena's own handler comes first and stays behind this one */
-    (void)backtrace(&frame, 1);              /* loads the unwinder now, not inside a handler */
+    cue_mem_unlock(); /* the arena has a handler of its own, which must come first and stay behind this one */
+    cue_mem_lock();
+    (void)backtrace(&frame, 1); /* loads the unwinder now, not inside a handler */
     memset(&action, 0, sizeof action);
     action.sa_flags = SA_SIGINFO | SA_NODEFER;
     sigemptyset(&action.sa_mask);
