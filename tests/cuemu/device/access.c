@@ -186,7 +186,7 @@ static uint8_t *local_access(const access *a)
 }
 
 uint8_t *cue_touch(cue_warp *w, const cue_insn *insn, uint32_t lane, cue_space space, uint64_t address, uint32_t bytes,
-                    cue_access_mode mode)
+                   cue_access_mode mode)
 {
     access a = {w, insn, lane, space, address, bytes, mode};
     if (space == CUE_GENERIC)

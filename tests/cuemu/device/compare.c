@@ -1,7 +1,7 @@
 /* compare.c: setp, set, testp. How two numbers stand to each other is one of four relations; a comparison is the set of
  * relations that it accepts. */
 #include "device/decoder.h"
-#include "device/exec.h"
+#include "device/hot.h"
 
 #include <math.h>
 #include <string.h>
@@ -89,6 +89,31 @@ static uint32_t compare_lanes(const cue_warp *w, const cue_insn *i, uint32_t mas
     return result;
 }
 
+/* compare: the common types go over all lanes at once. */
+static uint32_t compare(const cue_warp *w, const cue_insn *i, uint32_t mask)
+{
+    const uint64_t *a = cue_row_source(w, i->src[0]), *b = cue_row_source(w, i->src[1]);
+    switch (i->source_type) {
+    case CUE_S32:
+        return cue_compare_s32(a, b, i->what);
+    case CUE_U32:
+    case CUE_B32:
+        return cue_compare_u32(a, b, i->what);
+    case CUE_S64:
+        return cue_compare_s64(a, b, i->what);
+    case CUE_U64:
+    case CUE_B64:
+        return cue_compare_u64(a, b, i->what);
+    case CUE_F32:
+        if (!i->ftz)
+            return cue_compare_f32(a, b, i->what);
+        break;
+    default:
+        break;
+    }
+    return compare_lanes(w, i, mask, 0);
+}
+
 static uint32_t joined(const cue_warp *w, const cue_insn *i, uint32_t result)
 {
     uint32_t other = cue_predicate_mask(w, i->predicate[0]);
@@ -106,7 +131,7 @@ static uint32_t joined(const cue_warp *w, const cue_insn *i, uint32_t result)
 
 static void run_setp(cue_warp *w, const cue_insn *i, uint32_t mask)
 {
-    uint32_t result = compare_lanes(w, i, mask, 0);
+    uint32_t result = compare(w, i, mask);
     uint32_t first = joined(w, i, result), second = joined(w, i, ~result);
     cue_set_predicate(w, i->dst_predicate, first, mask);
     cue_set_predicate(w, i->dst_predicate_2, second, mask);
@@ -139,7 +164,7 @@ static uint64_t true_value(cue_type type)
 
 static void run_set(cue_warp *w, const cue_insn *i, uint32_t mask)
 {
-    uint32_t result = joined(w, i, compare_lanes(w, i, mask, 0));
+    uint32_t result = joined(w, i, compare(w, i, mask));
     uint64_t yes = true_value((cue_type)i->type);
     for (uint32_t l = 0; l < CUE_WARP; l++)
         if (mask >> l & 1)

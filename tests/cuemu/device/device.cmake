@@ -15,6 +15,7 @@ add_library(cuemu_device STATIC
     device/decode.c
     device/fatbin.c
     device/host_memory.c
+    device/hot.c
     device/json.c
     device/launch.c
     device/load_store.c
@@ -38,4 +39,6 @@ add_library(cuemu_device STATIC
     device/warp.c
 )
 set_target_properties(cuemu_device PROPERTIES POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden)
+# The loops over the lanes of a warp are where the time goes.
+set_source_files_properties(device/hot.c device/map.c device/load_store.c PROPERTIES COMPILE_OPTIONS -O3)
 target_link_libraries(cuemu_device PUBLIC cuemu_options m)

@@ -1,6 +1,6 @@
 /* map.c: instructions of the table: the same function on each lane, with the operands made ready as its family says. */
 #include "device/decoder.h"
-#include "device/exec.h"
+#include "device/hot.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -276,7 +276,9 @@ bool cue_select_rows(cue_decoder *d)
         return false;
     if (!allowed(row, &s))
         cue_unknown(d, "a modifier that this instruction does not have");
-    d->insn.run = family_handlers[row->family];
+    bool plain = s.rounding <= CUE_RN && !s.ftz && !s.sat && !s.relu;
+    cue_handler *hot = plain ? cue_hot_handler(row->name, s.type) : NULL;
+    d->insn.run = hot != NULL ? hot : family_handlers[row->family];
     d->insn.lane = row->compute.raw;
     d->insn.class = row->class;
     d->insn.type = (uint8_t)s.type;

@@ -215,7 +215,7 @@ static uint64_t run_split(cue_warp *w, uint32_t meet, uint64_t quantum)
         steps++;
         if (mask != 0) {
             b->classes[insn->class]++;
-            threads += __builtin_popcount(mask);
+            threads += mask == UINT32_MAX ? CUE_WARP : __builtin_popcount(mask);
             insn->run(w, insn, mask);
         } else if (insn->run == cue_run_branch) {
             b->counters->branches++;
