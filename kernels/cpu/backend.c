@@ -24,6 +24,7 @@ static void destroy(bpi_backend *backend)
     bpi_cpu *cpu = bpi_cpu_of(backend);
     bpi_cpu_release(backend, cpu->workspace, cpu->workspace_bytes);
     bpi_cpu_gemm_engine_destroy(cpu->engine);
+    bpi_cpu_pool_destroy(cpu->pool);
     bp_allocator allocator = cpu->allocator;
     allocator.release(allocator.user, cpu, sizeof *cpu);
 }
@@ -60,7 +61,9 @@ static bp_status create(const bpi_backend_options *options, bpi_backend **backen
     cpu->allocator = *allocator;
     cpu->threads = options->threads;
     cpu->loops = loops;
-    bp_status status = bpi_cpu_gemm_engine_create(allocator, cpu->threads, options->error, &cpu->engine);
+    bp_status status = bpi_cpu_pool_create(allocator, cpu->threads, options->error, &cpu->pool);
+    if (status == BP_STATUS_OK)
+        status = bpi_cpu_gemm_engine_create(allocator, cpu->threads, options->error, &cpu->engine);
     if (status != BP_STATUS_OK) {
         destroy(&cpu->backend);
         return status;

@@ -1,7 +1,7 @@
 /* cpu.h: the parts of the cpu backend and how they fit together. The contract is kernels/ops.h.
  *
- * gemm.c alone talks to oneDNN, parallel.c alone to OpenMP. partition.c decides from shapes alone how an operation is
- * cut into tasks, so that no bit depends on the number of threads. The loops over elements stand in loops_*.h; each
+ * gemm.c alone talks to oneDNN, parallel.c alone knows threads. partition.c decides from shapes alone how an operation
+ * is cut into tasks, so that no bit depends on the number of threads. The loops over elements stand in loops_*.h; each
  * isa_*.c compiles all of them for one instruction set, and isa.c chooses one at run time. An operation is: cut, run
  * the tasks, add up their partial results in a fixed order. */
 #ifndef BPI_CPU_H
@@ -17,6 +17,7 @@ typedef struct bpi_cpu {
     bpi_backend backend; /* first: the host sees this part */
     bp_allocator allocator;
     int threads;
+    bpi_cpu_pool *pool;
     const bpi_cpu_loops *loops;
     bpi_cpu_gemm_engine *engine;
     void *workspace; /* partial results of the operation that runs */

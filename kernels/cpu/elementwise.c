@@ -88,8 +88,8 @@ static void run(const bpi_cpu *cpu, pass *work, bpi_cpu_task task)
 {
     work->loops = cpu->loops;
     work->cut = bpi_cpu_rows_of_loop(work->left.rows, work->left.cols);
-    bpi_cpu_run(bpi_cpu_threads_for_loop(cpu->threads, work->left.rows * work->left.cols), work->cut.groups, task,
-                work);
+    bpi_cpu_run(cpu->pool, bpi_cpu_threads_for_loop(cpu->threads, work->left.rows * work->left.cols), work->cut.groups,
+                task, work);
 }
 
 static void run_with_sums(const bpi_cpu *cpu, pass *work, bpi_cpu_task task, bool accumulate, float *d_b)

@@ -163,7 +163,7 @@ static bp_status run(product *work, bpi_cpu_task task)
     const bpi_linear_spec *spec = work->spec;
     double multiplications = (double)spec->rows * (double)spec->inputs * (double)spec->outputs;
     int threads = bpi_cpu_threads_for_product(work->cpu->threads, multiplications);
-    bpi_cpu_run(threads, work->tiled->cut.groups, task, work);
+    bpi_cpu_run(work->cpu->pool, threads, work->tiled->cut.groups, task, work);
     int code = atomic_load(&work->code);
     return code ? bpi_cpu_gemm_fail(work->cpu->backend.error, "running a matrix product", code) : BP_STATUS_OK;
 }

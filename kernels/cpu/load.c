@@ -22,7 +22,7 @@ bp_status bpi_cpu_load(bpi_backend *backend, const bpi_load_args *args)
     assert(!args->mean == !args->inv_std && args->x.cols == args->source->inputs);
     bpi_cpu *cpu = bpi_cpu_of(backend);
     batch work = {cpu->loops, args, bpi_cpu_rows_of_loop(args->rows, args->source->inputs)};
-    bpi_cpu_run(bpi_cpu_threads_for_loop(cpu->threads, args->rows * args->source->inputs), work.cut.groups, load_group,
-                &work);
+    bpi_cpu_run(cpu->pool, bpi_cpu_threads_for_loop(cpu->threads, args->rows * args->source->inputs), work.cut.groups,
+                load_group, &work);
     return BP_STATUS_OK;
 }

@@ -46,7 +46,7 @@ bp_status bpi_cpu_loss(bpi_backend *backend, const bpi_loss_args *args)
     work.sums_stride = bpi_cpu_round_up(cols, BPI_CPU_LINE_FLOATS);
     work.column_sums = args->d_b ? (float *)(work.totals + work.cut.groups) : NULL;
     /* a row costs an exponential and more for each element: worth a thread earlier than a plain loop */
-    bpi_cpu_run(bpi_cpu_threads_for_loop(cpu->threads, 8 * rows * cols), work.cut.groups, loss_group, &work);
+    bpi_cpu_run(cpu->pool, bpi_cpu_threads_for_loop(cpu->threads, 8 * rows * cols), work.cut.groups, loss_group, &work);
 
     double value = 0.0;
     int64_t correct = 0;

@@ -30,7 +30,7 @@ static void clear_slice(void *context, int64_t task, int thread)
 static void clear_memory(const bpi_cpu *cpu, void *memory, size_t bytes)
 {
     clear work = {memory, bytes};
-    bpi_cpu_run(cpu->threads, (int64_t)((bytes + SLICE_BYTES - 1) / SLICE_BYTES), clear_slice, &work);
+    bpi_cpu_run(cpu->pool, cpu->threads, (int64_t)((bytes + SLICE_BYTES - 1) / SLICE_BYTES), clear_slice, &work);
 }
 
 bp_status bpi_cpu_allocate(bpi_backend *backend, size_t bytes, void **memory)

@@ -35,7 +35,7 @@ bp_status bpi_cpu_update_prepare(bpi_backend *backend, const bpi_hyper *hyper, c
     bpi_cpu *cpu = bpi_cpu_of(backend);
     norm work = {cpu->loops, gradients, count, hyper->clip_value > 0.0 ? (float)hyper->clip_value : BPI_MATH_INF,
                  cpu->workspace};
-    bpi_cpu_run(bpi_cpu_threads_for_loop(cpu->threads, count), bpi_cpu_chunks(count), norm_chunk, &work);
+    bpi_cpu_run(cpu->pool, bpi_cpu_threads_for_loop(cpu->threads, count), bpi_cpu_chunks(count), norm_chunk, &work);
     double sum = 0.0;
     bool nonfinite = false;
     for (int64_t c = 0; c < bpi_cpu_chunks(count); ++c) {
@@ -98,6 +98,7 @@ bp_status bpi_cpu_update(bpi_backend *backend, const bpi_update_args *args)
                             .state1 = args->state1,
                             .state2 = args->state2},
                  .count = args->count};
-    bpi_cpu_run(bpi_cpu_threads_for_loop(cpu->threads, args->count), bpi_cpu_chunks(args->count), update_chunk, &work);
+    bpi_cpu_run(cpu->pool, bpi_cpu_threads_for_loop(cpu->threads, args->count), bpi_cpu_chunks(args->count),
+                update_chunk, &work);
     return BP_STATUS_OK;
 }

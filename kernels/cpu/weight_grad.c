@@ -99,13 +99,13 @@ bp_status bpi_cpu_linear_weight_grad(bpi_backend *backend, const bpi_linear_plan
                         .accumulate_parts = accumulate,
                         .sum = d_w};
     double multiplications = (double)spec->rows * (double)spec->inputs * (double)spec->outputs;
-    bpi_cpu_run(bpi_cpu_threads_for_product(cpu->threads, multiplications), plan->split.pieces * plan->split.parts,
-                piece_of_part, &work);
+    bpi_cpu_run(cpu->pool, bpi_cpu_threads_for_product(cpu->threads, multiplications),
+                plan->split.pieces * plan->split.parts, piece_of_part, &work);
     int code = atomic_load(&work.code);
     if (code)
         return bpi_cpu_gemm_fail(backend->error, "running a matrix product", code);
     if (in_parts)
-        bpi_cpu_run(bpi_cpu_threads_for_loop(cpu->threads, plan->split.parts * spec->outputs * spec->inputs),
+        bpi_cpu_run(cpu->pool, bpi_cpu_threads_for_loop(cpu->threads, plan->split.parts * spec->outputs * spec->inputs),
                     spec->outputs, add_row, &work);
     return BP_STATUS_OK;
 }
