@@ -1,12 +1,13 @@
-/* error_bound.c: follows rounding errors through a network. See error_bound.h.
+/* error_bound.c: follows rounding errors through a network, in quadrature. See error_bound.h.
  *
- * For every array of the pass there is an array of bounds beside it, E_x of x and so on:
- *   z          E_z = bound of the sum of products over (|x| + E_x)|w| + |b|, and sum E_x |w|
- *   a          E_a = bound of the activation at z, and steepness * E_z
- *   f'         E_f = own bound, and curvature * E of what was saved; 1 where z is nearer to a kink than E_z
- *   delta      E   = |d_a| E_f + (|f'| + E_f) E_da, and one rounding
- *   d_w, d_b   bound of the sum over |delta| + E and |x| + E_x, and what the factors were off by
- * The reference's memory is host memory in double, which is why the values can be read where they are. */
+ * For every array of the pass there is an array of scales s beside it, e_a of a and so on; the error is within K s:
+ *   z          s^2 = own^2 + sum_i (e_x w)^2
+ *   a          s^2 = own^2 + (f' e_z)^2
+ *   f'         s^2 = own^2 + (curvature e_saved)^2; 1 where z is nearer to a kink than K e_z
+ *   delta      s^2 = own^2 + (d_a e_f)^2 + (f' e_da)^2
+ *   d_w, d_b   s^2 = own^2 + sum_b (delta e_x)^2 + (x e_delta)^2
+ * own is the operation's bound of kernels/bounds.h, for inputs that are off by K s. The reference's memory is host
+ * memory in double, which is why the values can be read where they are. */
 #include "host/error_bound.h"
 
 #include <math.h>
@@ -33,6 +34,39 @@ typedef struct follower {
     double *row[4];         /* [width] */
     bpi_gradient_bounds *bounds;
 } follower;
+
+/* f' of layer `index` into slope_of, with the layer's ld. */
+static bp_status derive(follower *f, int64_t index)
+{
+    bpi_backend *backend = f->trainer->context->backend;
+    const bpi_layer *layer = &f->model->layers[index];
+    const bpi_pass_layer *kept = &f->pass->layers[index];
+    bpi_matrix saved = bpi_view(layer->saves_z ? kept->z : kept->a, f->rows, layer->outputs, kept->ld);
+    bpi_matrix slope = bpi_view(f->slope_of, f->rows, layer->outputs, kept->ld);
+    return backend->ops->activation_derivative(backend, layer->block.activation, layer->block.slope, saved, slope);
+}
+
+/* The largest |f''|: sigmoid sqrt(3)/18, tanh 4 sqrt(3)/9, softplus 1/4, SiLU 1/2, GELU 2 phi(0) (both forms). */
+static double steeper(bp_activation activation)
+{
+    switch (activation) {
+    case BP_ACTIVATION_SIGMOID:
+        return 0.0963;
+    case BP_ACTIVATION_TANH:
+        return 0.7699;
+    case BP_ACTIVATION_ELU:
+        return 1.0;
+    case BP_ACTIVATION_SOFTPLUS:
+        return 0.25;
+    case BP_ACTIVATION_SILU:
+        return 0.5;
+    case BP_ACTIVATION_GELU:
+    case BP_ACTIVATION_GELU_TANH:
+        return 0.798;
+    default:
+        return 0.0;
+    }
+}
 
 /* ---------------------------------------------------------------- forward */
 
@@ -63,36 +97,64 @@ static void follow_inputs(follower *f, const bpi_source *source)
         }
 }
 
-static void follow_forward(follower *f, int64_t index)
+/* z, and the scale of its error, of one element. */
+static void follow_product(follower *f, int64_t index, int64_t b, int64_t o)
 {
     const bpi_layer *layer = &f->model->layers[index];
-    const bpi_pass_layer *kept = &f->pass->layers[index];
     const double *w = bpi_tensor_at(f->model, f->model->parameters, layer->weight);
     const double *bias = bpi_tensor_at(f->model, f->model->parameters, layer->bias);
     int64_t ld_w = f->model->tensors[layer->weight].ld, ld_x;
     const double *e_x, *x = inputs_of(f, index, &ld_x, &e_x);
+    double z = bias ? bias[o] : 0.0, magnitude = fabs(z), square = 0.0;
+    for (int64_t i = 0; i < layer->inputs; i++) {
+        double weight = w[o * ld_w + i], value = x[b * ld_x + i], e = e_x[b * f->width + i];
+        z += value * weight;
+        magnitude += (fabs(value) + BPI_ERROR_MULTIPLE * e) * fabs(weight);
+        square += e * weight * e * weight;
+    }
+    f->z[index][b * f->width + o] = z;
+    f->e_z[index][b * f->width + o] = hypot(bpi_linear_forward_bound(&f->r, layer->inputs, magnitude), sqrt(square));
+}
+
+static bool at_kink(const follower *f, int64_t index, int64_t at)
+{
+    bp_activation activation = f->model->layers[index].block.activation;
+    return (activation == BP_ACTIVATION_RELU || activation == BP_ACTIVATION_LEAKY_RELU) &&
+           fabs(f->z[index][at]) <= BPI_ERROR_MULTIPLE * f->e_z[index][at];
+}
+
+/* After all of z: the scale of a = f(z), with f' in slope_of. */
+static void follow_activation(follower *f, int64_t index, int64_t b, int64_t o)
+{
+    const bpi_layer *layer = &f->model->layers[index];
+    const bpi_pass_layer *kept = &f->pass->layers[index];
+    int64_t at = b * f->width + o;
+    double a = ((const double *)kept->a)[b * kept->ld + o], e_z = f->e_z[index][at];
+    double own =
+        bpi_activation_forward_bound(&f->r, layer->block.activation, layer->block.slope, f->z[index][at], 0.0, a);
+    double steepness =
+        fabs(f->slope_of[b * kept->ld + o]) + steeper(layer->block.activation) * BPI_ERROR_MULTIPLE * e_z;
+    steepness = fmin(steepness, bpi_activation_steepness(layer->block.activation, layer->block.slope));
+    if (at_kink(f, index, at))
+        steepness = bpi_activation_steepness(layer->block.activation, layer->block.slope);
+    f->e_a[index][at] = hypot(own, steepness * e_z);
+}
+
+static bp_status follow_forward(follower *f, int64_t index)
+{
     for (int64_t b = 0; b < f->rows; b++)
-        for (int64_t o = 0; o < layer->outputs; o++) {
-            double z = bias ? bias[o] : 0.0, magnitude = fabs(z), inherited = 0.0;
-            for (int64_t i = 0; i < layer->inputs; i++) {
-                double weight = fabs(w[o * ld_w + i]), e = e_x[b * f->width + i];
-                z += x[b * ld_x + i] * w[o * ld_w + i];
-                magnitude += (fabs(x[b * ld_x + i]) + e) * weight;
-                inherited += e * weight;
-            }
-            int64_t at = b * f->width + o;
-            f->z[index][at] = z;
-            f->e_z[index][at] = bpi_linear_forward_bound(&f->r, layer->inputs, magnitude) + inherited;
-            f->e_a[index][at] =
-                bpi_activation_forward_bound(&f->r, layer->block.activation, layer->block.slope, z, f->e_z[index][at],
-                                             ((const double *)kept->a)[b * kept->ld + o]);
-        }
+        for (int64_t o = 0; o < f->model->layers[index].outputs; o++)
+            follow_product(f, index, b, o);
+    BPI_TRY(derive(f, index));
+    for (int64_t b = 0; b < f->rows; b++)
+        for (int64_t o = 0; o < f->model->layers[index].outputs; o++)
+            follow_activation(f, index, b, o);
+    return BP_STATUS_OK;
 }
 
 /* ---------------------------------------------------------------- derivatives */
 
-/* How fast f', as a function of what was saved, moves around `saved` within e. Second derivatives of SiLU and GELU: at
- * most 1/2 and 2 phi(0) < 0.798, both forms; those of the inverted ones from g(a) = f'. */
+/* How fast f', as a function of what was saved, moves within e of it: from g(a) = f' for the inverted ones. */
 static double curvature(bp_activation activation, double saved, double e)
 {
     switch (activation) {
@@ -104,54 +166,47 @@ static double curvature(bp_activation activation, double saved, double e)
         return saved > e ? 0.0 : 1.0;
     case BP_ACTIVATION_SOFTPLUS:
         return exp(-fmax(saved - e, 0.0));
-    case BP_ACTIVATION_SILU:
-        return 0.5;
-    case BP_ACTIVATION_GELU:
-    case BP_ACTIVATION_GELU_TANH:
-        return 0.798;
     default:
-        return 0.0;
+        return steeper(activation);
     }
 }
 
-/* E of f' for one element. */
-static double derivative_bound(follower *f, int64_t index, int64_t b, int64_t o, double derivative)
+/* The scale of the error of f' for one element. */
+static double derivative_scale(follower *f, int64_t index, int64_t b, int64_t o, double derivative)
 {
     const bpi_layer *layer = &f->model->layers[index];
     const bpi_pass_layer *kept = &f->pass->layers[index];
     int64_t at = b * f->width + o;
     bp_activation activation = layer->block.activation;
-    double e_z = f->e_z[index][at];
     if (activation == BP_ACTIVATION_RELU || activation == BP_ACTIVATION_LEAKY_RELU) {
-        bool kink = fabs(f->z[index][at]) <= e_z;
         double slope = activation == BP_ACTIVATION_RELU ? 0.0 : (double)layer->block.slope;
+        bool kink = at_kink(f, index, at);
         f->bounds->kinks += kink;
         return kink ? fabs(1.0 - slope) : 0.0;
     }
-    double saved =
-        layer->saves_z ? ((const double *)kept->z)[b * kept->ld + o] : ((const double *)kept->a)[b * kept->ld + o];
-    double e = layer->saves_z ? bpi_stored_bound(&f->r, saved, e_z) : f->e_a[index][at];
-    double moved = curvature(activation, saved, e) * e;
-    /* The own bound is proportional to f' and to the size of what was saved, both of them off by a little. */
-    double own = bpi_derivative_own_bound(&f->r, activation, saved, fabs(derivative) + moved);
-    return own * (1.0 + 4.0 * e / (fabs(saved) + e + f->r.quantum)) + moved;
+    double saved = ((const double *)(layer->saves_z ? kept->z : kept->a))[b * kept->ld + o];
+    double scale = layer->saves_z ? bpi_stored_bound(&f->r, saved, f->e_z[index][at]) : f->e_a[index][at];
+    double off = BPI_ERROR_MULTIPLE * scale, speed = curvature(activation, saved, off);
+    /* The own bound is proportional to f' and grows with what was saved, both of them off by a little. */
+    double own = bpi_derivative_own_bound(&f->r, activation, saved, fabs(derivative) + speed * off);
+    return hypot(own * (1.0 + 4.0 * off / (fabs(saved) + off + f->r.quantum)), speed * scale);
 }
 
-/* E of delta = d_a f' into e_delta, which held E of d_a. */
+/* Of delta = d_a f' into e_delta, which held that of d_a. */
 static void follow_derivative(follower *f, int64_t index)
 {
     const bpi_layer *layer = &f->model->layers[index];
     int64_t ld = f->pass->layers[index].ld;
-    double *e_delta = f->e_delta[index & 1];
+    bool exact = layer->block.activation == BP_ACTIVATION_IDENTITY;
     for (int64_t b = 0; b < f->rows; b++)
         for (int64_t o = 0; o < layer->outputs; o++) {
             double d_a = f->d_a[b * ld + o], derivative = f->slope_of[b * ld + o];
-            double e_f = derivative_bound(f, index, b, o, derivative);
-            double *e = &e_delta[b * f->width + o];
-            double moved = fabs(d_a) * e_f + (fabs(derivative) + e_f) * *e;
-            bool exact = layer->block.activation == BP_ACTIVATION_IDENTITY;
-            double rounding = exact ? 0.0 : f->r.sum * (fabs(d_a * derivative) + moved) + f->r.quantum;
-            *e = bpi_stored_bound(&f->r, d_a * derivative, moved + rounding);
+            double *e = &f->e_delta[index & 1][b * f->width + o];
+            double e_f = derivative_scale(f, index, b, o, derivative);
+            double moved = hypot(d_a * e_f, (fabs(derivative) + BPI_ERROR_MULTIPLE * e_f) * *e);
+            double delta = fabs(d_a * derivative) + BPI_ERROR_MULTIPLE * moved;
+            double own = exact ? 0.0 : f->r.sum * delta + f->r.quantum;
+            *e = hypot(own + f->r.store * (delta + own), moved);
         }
 }
 
@@ -164,27 +219,30 @@ static void target_row(const follower *f, int64_t b, int64_t outputs, int64_t ld
             f->targets.classes ? (double)(f->pass->classes[b] == o) : ((const double *)f->pass->targets)[b * ld + o];
 }
 
-/* E of dL/da of the last layer, and of the loss. */
+/* Of dL/da of the last layer, and of the loss. */
 static void follow_loss(follower *f)
 {
     int64_t last = f->model->layer_count - 1;
     bpi_loss_args args = bpi_loss_args_of(f->pass, f->rows, f->targets);
     int64_t outputs = args.z.cols;
-    double value = 0.0, errors = 0.0, magnitude = 0.0;
+    double magnitude = 0.0, square = 0.0;
     for (int64_t b = 0; b < f->rows; b++) {
-        double row_value, row_bound;
         double *e_delta = &f->e_delta[last & 1][b * f->width];
         target_row(f, b, outputs, args.targets.ld, f->row[0]);
-        bpi_loss_row_bounds(&f->r, &args, (const double *)args.z.data + b * args.z.ld, &f->e_a[last][b * f->width],
-                            f->row[0], f->row[1], f->row[2], f->row[3], &row_value, &row_bound);
+        bpi_loss_row row = {.z = (const double *)args.z.data + b * args.z.ld,
+                            .z_scale = &f->e_a[last][b * f->width],
+                            .target = f->row[0],
+                            .smoothed = f->row[1],
+                            .error = f->row[2],
+                            .error_scale = f->row[3]};
+        bpi_loss_row_follow(&f->r, &args, &row);
         for (int64_t o = 0; o < outputs; o++)
-            e_delta[o] = bpi_loss_scaled_bound(&f->r, args.scale, f->row[2][o], f->row[3][o]);
-        value += row_value;
-        magnitude += fabs(row_value);
-        errors += row_bound;
+            e_delta[o] = bpi_loss_scaled_bound(&f->r, args.scale, row.error[o], row.error_scale[o]);
+        magnitude += fabs(row.value);
+        square += row.value_scale * row.value_scale;
     }
-    f->bounds->loss =
-        args.scale * bpi_loss_sum_bound(&f->r, f->rows, magnitude, errors) + 3.0 * f->r.sum * args.scale * fabs(value);
+    double own = bpi_loss_sum_bound(&f->r, f->rows, magnitude, 0.0) + 3.0 * f->r.sum * magnitude;
+    f->bounds->loss = BPI_ERROR_MULTIPLE * args.scale * hypot(own, sqrt(square));
 }
 
 /* ---------------------------------------------------------------- backward */
@@ -198,24 +256,33 @@ static void follow_weight_grad(follower *f, int64_t index)
     const double *e_x, *x = inputs_of(f, index, &ld_x, &e_x);
     for (int64_t o = 0; o < layer->outputs; o++)
         for (int64_t i = 0; i < layer->inputs; i++) {
-            double magnitude = 0.0, inherited = 0.0;
+            double magnitude = 0.0, square = 0.0;
             for (int64_t b = 0; b < f->rows; b++) {
-                double d = fabs(delta[b * ld + o]), e_d = e_delta[b * f->width + o];
-                double v = fabs(x[b * ld_x + i]), e_v = e_x[b * f->width + i];
-                magnitude += (d + e_d) * (v + e_v);
-                inherited += d * e_v + e_d * (v + e_v);
+                double d = delta[b * ld + o], e_d = e_delta[b * f->width + o];
+                double v = x[b * ld_x + i], e_v = e_x[b * f->width + i];
+                magnitude += (fabs(d) + BPI_ERROR_MULTIPLE * e_d) * (fabs(v) + BPI_ERROR_MULTIPLE * e_v);
+                double larger = fabs(v) + BPI_ERROR_MULTIPLE * e_v;
+                square += d * e_v * d * e_v + e_d * larger * e_d * larger;
             }
-            f->bounds->gradients[tensor->offset + o * tensor->ld + i] =
-                bpi_linear_weight_grad_bound(&f->r, f->rows, false, magnitude) + inherited;
+            double own = bpi_linear_weight_grad_bound(&f->r, f->rows, false, magnitude);
+            f->bounds->gradients[tensor->offset + o * tensor->ld + i] = BPI_ERROR_MULTIPLE * hypot(own, sqrt(square));
         }
+}
+
+static void follow_bias_grad(follower *f, int64_t index)
+{
+    const bpi_layer *layer = &f->model->layers[index];
+    const double *delta = f->pass->delta[index & 1], *e_delta = f->e_delta[index & 1];
+    int64_t ld = f->pass->layers[index].ld;
     for (int64_t o = 0; layer->bias >= 0 && o < layer->outputs; o++) {
-        double magnitude = 0.0, errors = 0.0;
+        double magnitude = 0.0, square = 0.0;
         for (int64_t b = 0; b < f->rows; b++) {
-            magnitude += fabs(delta[b * ld + o]) + e_delta[b * f->width + o];
-            errors += e_delta[b * f->width + o];
+            double e_d = e_delta[b * f->width + o];
+            magnitude += fabs(delta[b * ld + o]) + BPI_ERROR_MULTIPLE * e_d;
+            square += e_d * e_d;
         }
-        f->bounds->gradients[f->model->tensors[layer->bias].offset + o] =
-            bpi_bias_grad_bound(&f->r, f->rows, false, magnitude, errors);
+        double own = bpi_bias_grad_bound(&f->r, f->rows, false, magnitude, 0.0);
+        f->bounds->gradients[f->model->tensors[layer->bias].offset + o] = BPI_ERROR_MULTIPLE * hypot(own, sqrt(square));
     }
 }
 
@@ -230,14 +297,14 @@ static void follow_input_grad(follower *f, int64_t index)
     int64_t ld_below = f->pass->layers[index - 1].ld;
     for (int64_t b = 0; b < f->rows; b++)
         for (int64_t i = 0; i < layer->inputs; i++) {
-            double magnitude = 0.0, inherited = 0.0;
+            double magnitude = 0.0, square = 0.0;
             for (int64_t o = 0; o < layer->outputs; o++) {
-                double weight = fabs(w[o * ld_w + i]), e = e_delta[b * f->width + o];
-                magnitude += (fabs(delta[b * ld + o]) + e) * weight;
-                inherited += e * weight;
+                double weight = w[o * ld_w + i], e = e_delta[b * f->width + o];
+                magnitude += (fabs(delta[b * ld + o]) + BPI_ERROR_MULTIPLE * e) * fabs(weight);
+                square += e * weight * e * weight;
             }
-            e_below[b * f->width + i] =
-                bpi_linear_input_grad_bound(&f->r, layer->outputs, d_x[b * ld_below + i], magnitude) + inherited;
+            double own = bpi_linear_input_grad_bound(&f->r, layer->outputs, d_x[b * ld_below + i], magnitude);
+            e_below[b * f->width + i] = hypot(own, sqrt(square));
         }
 }
 
@@ -245,11 +312,8 @@ static void follow_input_grad(follower *f, int64_t index)
 static bp_status keep_factors(follower *f, int64_t index)
 {
     bpi_backend *backend = f->trainer->context->backend;
-    const bpi_layer *layer = &f->model->layers[index];
     const bpi_pass_layer *kept = &f->pass->layers[index];
-    bpi_matrix saved = bpi_view(layer->saves_z ? kept->z : kept->a, f->rows, layer->outputs, kept->ld);
-    bpi_matrix slope = bpi_view(f->slope_of, f->rows, layer->outputs, kept->ld);
-    BPI_TRY(backend->ops->activation_derivative(backend, layer->block.activation, layer->block.slope, saved, slope));
+    BPI_TRY(derive(f, index));
     if (index < f->model->layer_count - 1) {
         memcpy(f->d_a, f->pass->delta[index & 1], (size_t)(f->rows * kept->ld) * sizeof(double));
         return BP_STATUS_OK;
@@ -270,13 +334,14 @@ static bp_status follow(follower *f, const bpi_source *source, int64_t first)
     BPI_TRY(bpi_forward(f->pass, f->set));
     follow_inputs(f, source);
     for (int64_t i = 0; i < f->model->layer_count; i++)
-        follow_forward(f, i);
+        BPI_TRY(follow_forward(f, i));
     follow_loss(f);
     for (int64_t i = f->model->layer_count - 1; i >= 0; i--) {
         BPI_TRY(keep_factors(f, i));
         BPI_TRY(bpi_layer_backward(f->pass, f->set, f->targets, i, f->trainer->gradients, false));
         follow_derivative(f, i);
         follow_weight_grad(f, i);
+        follow_bias_grad(f, i);
         if (i > 0)
             follow_input_grad(f, i);
     }

@@ -1,11 +1,20 @@
 /* error_bound.h: how far loss and gradients of one batch may be off in a given precision, element by element, before
- * anything was computed in it: rounding errors are followed through forward and backward with the bounds of
- * kernels/bounds.h, around the values that the reference backend finds. docs/numerics.md, "Whole networks". */
+ * anything was computed in it.
+ *
+ * Every operation adds an error of its own, which kernels/bounds.h limits for certain; the errors are then followed
+ * through the network around the values that the reference backend finds. Limits that are added up in absolute value
+ * grow with the product of the layers' |w| and say nothing after a dozen layers. So errors are taken as independent,
+ * of mean zero and within their certain limits B_k (Higham and Mary 2019); they then add up in quadrature, and
+ * Hoeffding's inequality gives P(|sum c_k e_k| > K s) <= 2 exp(-K^2 / 2) with s^2 = sum c_k^2 B_k^2. docs/numerics.md,
+ * "Whole networks". */
 #ifndef BPI_HOST_ERROR_BOUND_H
 #define BPI_HOST_ERROR_BOUND_H
 
 #include "host/trainer.h"
 #include "kernels/bounds.h"
+
+/* K: 2 exp(-32) = 2.5e-14 for each element. */
+#define BPI_ERROR_MULTIPLE 8.0
 
 typedef struct bpi_gradient_bounds {
     double *gradients; /* laid out as the parameters, parameter_count; free with bpi_gradient_bounds_free */
@@ -21,10 +30,16 @@ bp_status bpi_gradient_bounds_of(bp_trainer *trainer, bp_precision precision, co
                                  int64_t rows, bpi_gradient_bounds *bounds);
 void bpi_gradient_bounds_free(const bp_model *model, bpi_gradient_bounds *bounds);
 
-/* Of dl/dz (without the scale) and of the loss's value for one row: z_bound [O] is what the network's output was off by
- * already; target [O] as values, one-hot for a class. (error_bound_loss.c) */
-void bpi_loss_row_bounds(const bpi_roundoff *r, const bpi_loss_args *args, const double *z, const double *z_bound,
-                         const double *target, double *smoothed, double *error, double *error_bound, double *value,
-                         double *value_bound);
+/* Of one row (error_bound_loss.c): dl/dz without the scale, and the loss's value. All that is called _scale is an s, of
+ * which the bound is K times. */
+typedef struct bpi_loss_row {
+    const double *z, *z_scale;   /* [O] the network's output, and how far it is off already */
+    const double *target;        /* [O] as values, one-hot for a class */
+    double *smoothed;            /* [O] scratch */
+    double *error, *error_scale; /* [O] out */
+    double value, value_scale;   /* out */
+} bpi_loss_row;
+
+void bpi_loss_row_follow(const bpi_roundoff *r, const bpi_loss_args *args, bpi_loss_row *row);
 
 #endif

@@ -12,29 +12,33 @@ static double largest(const double *values, int64_t count)
     return most;
 }
 
-/* dl/dz = p sum(t') - t'. If every z is off by at most E, the factor by which p_k is off lies between e^-(e_k + E) and
- * e^(e_k + E). The value's gradient is dl/dz, and its second derivative along a direction of entries within E is a
- * variance of numbers in [-E, E]: at most E^2 times sum(t'). */
-static void softmax_row(const bpi_roundoff *r, double smoothing, int64_t outputs, const double *z,
-                        const double *z_bound, const double *target, double *smoothed, double *error,
-                        double *error_bound, double *value, double *value_bound)
+/* dl/dz_k = p_k T - t'_k, T = sum(t'). To first order p_k moves by p_k (e_k - sum_j p_j e_j), the value by
+ * sum_k dl/dz_k e_k. Where every z is off by at most E, p_k is off by a factor within e^(+-2E): that is the second
+ * order of both. */
+static void softmax_row(const bpi_roundoff *r, double smoothing, int64_t outputs, bpi_loss_row *row)
 {
-    double whole = largest(z_bound, outputs), inherited = 0.0;
     for (int64_t o = 0; o < outputs; o++)
-        smoothed[o] = (1.0 - smoothing) * target[o] + smoothing / (double)outputs;
-    bpi_softmax_row row = bpi_softmax_row_of(z, smoothed, outputs);
-    *value = 0.0;
+        row->smoothed[o] = (1.0 - smoothing) * row->target[o] + smoothing / (double)outputs;
+    bpi_softmax_row sums = bpi_softmax_row_of(row->z, row->smoothed, outputs);
+    double beyond = exp(2.0 * BPI_ERROR_MULTIPLE * largest(row->z_scale, outputs));
+    double mean_square = 0.0, value_square = 0.0;
+    row->value = 0.0;
     for (int64_t o = 0; o < outputs; o++) {
-        double p = exp(z[o] - row.largest - row.log_total);
-        double factor = expm1(z_bound[o] + whole);
-        error[o] = p * row.target_sum - smoothed[o];
-        double own = bpi_softmax_error_bound(r, &row, outputs, z[o], smoothed[o]);
-        error_bound[o] = own * (1.0 + factor) + p * factor * fabs(row.target_sum);
-        inherited += fabs(error[o]) * z_bound[o];
-        *value += smoothed[o] * (row.log_total + row.largest - z[o]);
+        double p = exp(row->z[o] - sums.largest - sums.log_total);
+        row->error[o] = p * sums.target_sum - row->smoothed[o];
+        row->error_scale[o] = p; /* for the loop below */
+        mean_square += p * p * row->z_scale[o] * row->z_scale[o];
+        value_square += row->error[o] * row->error[o] * row->z_scale[o] * row->z_scale[o];
+        row->value += row->smoothed[o] * (sums.log_total + sums.largest - row->z[o]);
     }
-    double own = bpi_softmax_value_bound(r, &row, outputs, z, smoothed);
-    *value_bound = own * (1.0 + 2.0 * whole) + inherited + whole * whole * fabs(row.target_sum);
+    for (int64_t o = 0; o < outputs; o++) {
+        double p = row->error_scale[o];
+        double moved = p * fabs(sums.target_sum) * sqrt(mean_square + row->z_scale[o] * row->z_scale[o]);
+        double own = bpi_softmax_error_bound(r, &sums, outputs, row->z[o], row->smoothed[o]);
+        row->error_scale[o] = beyond * hypot(own, moved);
+    }
+    row->value_scale = beyond * hypot(bpi_softmax_value_bound(r, &sums, outputs, row->z, row->smoothed),
+                                      sqrt(value_square) + mean_square * fabs(sums.target_sum));
 }
 
 /* One element of a loss that is a sum over elements: value, error dl/dz, how much they are off by for an exact z, and
@@ -63,28 +67,28 @@ static element element_of(const bpi_roundoff *r, const bpi_loss_args *args, doub
     }
 }
 
-void bpi_loss_row_bounds(const bpi_roundoff *r, const bpi_loss_args *args, const double *z, const double *z_bound,
-                         const double *target, double *smoothed, double *error, double *error_bound, double *value,
-                         double *value_bound)
+void bpi_loss_row_follow(const bpi_roundoff *r, const bpi_loss_args *args, bpi_loss_row *row)
 {
     int64_t outputs = args->z.cols;
     if (args->loss == BP_LOSS_SOFTMAX_CROSS_ENTROPY) {
-        softmax_row(r, (double)args->label_smoothing, outputs, z, z_bound, target, smoothed, error, error_bound, value,
-                    value_bound);
+        softmax_row(r, (double)args->label_smoothing, outputs, row);
         return;
     }
-    double sum = 0.0, errors = 0.0, magnitude = 0.0;
+    double magnitude = 0.0, own = 0.0, square = 0.0;
+    row->value = 0.0;
     for (int64_t o = 0; o < outputs; o++) {
-        element e = element_of(r, args, z[o], target[o]);
-        double moved = e.curvature * z_bound[o];
-        /* The own bounds grow with the size of z, d and the error, which are off by z_bound themselves. */
-        double grown = 1.0 + z_bound[o] / (fabs(z[o] - target[o]) + z_bound[o] + r->quantum);
-        error[o] = e.error;
-        error_bound[o] = e.own.error * (1.0 + grown) + moved;
-        sum += e.value;
+        element e = element_of(r, args, row->z[o], row->target[o]);
+        double scale = row->z_scale[o], moved = e.curvature * scale;
+        /* The own bounds grow with the size of z - t, which may be off by K times the scale itself. */
+        double off = BPI_ERROR_MULTIPLE * scale;
+        double grown = 1.0 + off / (fabs(row->z[o] - row->target[o]) + off + r->quantum);
+        row->error[o] = e.error;
+        row->error_scale[o] = hypot(e.own.error * grown, moved);
+        row->value += e.value;
         magnitude += fabs(e.value);
-        errors += e.own.value * (1.0 + grown) + (fabs(e.error) + 0.5 * moved) * z_bound[o];
+        own += e.own.value * grown;
+        double value_moved = (fabs(e.error) + 0.5 * BPI_ERROR_MULTIPLE * moved) * scale;
+        square += value_moved * value_moved;
     }
-    *value = sum;
-    *value_bound = bpi_loss_sum_bound(r, outputs, magnitude, errors);
+    row->value_scale = hypot(bpi_loss_sum_bound(r, outputs, magnitude, own), sqrt(square));
 }

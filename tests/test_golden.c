@@ -100,12 +100,13 @@ static double largest(const double *values, int64_t count)
     return most;
 }
 
-/* Dense bounds of the index-th tensor in file order: from `bounds`, or the reference's tolerance where that is NULL. */
-static double *tensor_bounds(const network *n, int64_t index, const bpi_gradient_bounds *bounds, const double *want,
+/* Dense bounds of the index-th tensor in file order: from `bounds`, which are laid out as the parameters of `judge`, or
+ * the reference's tolerance where that is NULL. */
+static double *tensor_bounds(const network *judge, int64_t index, const bpi_gradient_bounds *bounds, const double *want,
                              int64_t count)
 {
     double *dense = calloc((size_t)count, sizeof *dense);
-    const bpi_tensor *tensor = &n->model->tensors[bpi_tensor_in_file_order(n->model, index)];
+    const bpi_tensor *tensor = &judge->model->tensors[bpi_tensor_in_file_order(judge->model, index)];
     if (bounds)
         bpi_tensor_unpack(tensor, BPI_TYPE_F64, bounds->gradients + tensor->offset, dense);
     for (int64_t i = 0; !bounds && i < count; i++)
@@ -113,7 +114,7 @@ static double *tensor_bounds(const network *n, int64_t index, const bpi_gradient
     return dense;
 }
 
-static void compare_all(network *n, const char *name, const bpi_gradient_bounds *bounds)
+static void compare_all(network *n, const char *name, const network *judge, const bpi_gradient_bounds *bounds)
 {
     bp_step_result result;
     ok(n->context, bp_trainer_gradients_data(n->trainer, n->data, 0, bp_data_rows(n->data)), name);
@@ -127,7 +128,7 @@ static void compare_all(network *n, const char *name, const bpi_gradient_bounds 
         ok(n->context, bp_model_tensor_info(n->model, i, &info), name);
         int64_t count = info.cols ? info.rows * info.cols : info.rows;
         double *want = golden_tensor(n, info.name, count);
-        double *bound = tensor_bounds(n, i, bounds, want, count);
+        double *bound = tensor_bounds(judge, i, bounds, want, count);
         double *got = calloc((size_t)count, sizeof *got);
         ok(n->context, bp_trainer_get_gradient(n->trainer, info.name, got, count), info.name);
         bpt_compare(got, want, bound, count, "%s: %s", name, info.name);
@@ -137,16 +138,16 @@ static void compare_all(network *n, const char *name, const bpi_gradient_bounds 
     }
 }
 
-/* How wide the bounds are: the median over the tensors of (largest bound / largest gradient). */
-static double tightness(const network *n, const bpi_gradient_bounds *bounds)
+/* Over the tensors, the most that the largest bound is of the largest gradient. */
+static double width(const network *n, const bpi_gradient_bounds *bounds)
 {
     double most = 0.0;
     const double *gradients = n->trainer->gradients;
     for (int64_t i = 0; i < n->model->tensor_count; i++) {
         const bpi_tensor *tensor = &n->model->tensors[i];
         int64_t count = tensor->ld * (tensor->cols ? tensor->rows : 1);
-        double width = largest(bounds->gradients + tensor->offset, count) / largest(gradients + tensor->offset, count);
-        most = fmax(most, width);
+        double here = largest(bounds->gradients + tensor->offset, count) / largest(gradients + tensor->offset, count);
+        most = fmax(most, here);
     }
     return most;
 }
@@ -166,7 +167,7 @@ Test(golden, reference_agrees_with_pytorch_to_1e_12)
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *entry = json_array_get(list, i);
         network n = open_network(entry, "reference");
-        compare_all(&n, text_of(entry, "name"), NULL);
+        compare_all(&n, text_of(entry, "name"), &n, NULL);
         close_network(&n);
     }
     json_decref(list);
@@ -183,10 +184,9 @@ static void compare_within_bounds(const char *backend, bp_precision precision)
            bpi_gradient_bounds_of(judge.trainer, precision, &judge.data->source, 0, bp_data_rows(judge.data), &bounds),
            "bounds");
         cr_expect_eq(bounds.kinks, 0, "%s: the golden networks keep away from kinks", text_of(entry, "name"));
-        if (getenv("BP_TEST_VERBOSE"))
-            printf("%-40s largest bound / largest gradient of the widest tensor %.2e\n", text_of(entry, "name"),
-                   tightness(&judge, &bounds));
-        compare_all(&judged, text_of(entry, "name"), &bounds);
+        /* A bound as large as the gradients would let anything pass. */
+        cr_expect_lt(width(&judge, &bounds), 0.01, "%s: the bound says something", text_of(entry, "name"));
+        compare_all(&judged, text_of(entry, "name"), &judge, &bounds);
         bpi_gradient_bounds_free(judge.model, &bounds);
         close_network(&judged);
         close_network(&judge);
@@ -197,9 +197,4 @@ static void compare_within_bounds(const char *backend, bp_precision precision)
 Test(golden, cpu_agrees_with_pytorch_within_the_derived_f32_bound)
 {
     compare_within_bounds("cpu", BP_PRECISION_F32);
-}
-
-Test(golden, reference_agrees_with_pytorch_within_the_derived_f64_bound)
-{
-    compare_within_bounds("reference", BP_PRECISION_F64);
 }

@@ -70,7 +70,7 @@ static double *trained_parameters(const char *backend, int threads, const bp_tra
 {
     run r = open_run(backend, threads, recipe);
     train(&r, 4);
-    double *values = bpt_parameters(r.context, r.model, count);
+    double *values = bpt_model_parameters(r.context, r.model, count);
     close_run(&r);
     return values;
 }
@@ -137,7 +137,7 @@ Test(train, goes_on_after_an_interruption_in_the_same_bits)
             BPT_OK(r.context, bp_trainer_load(r.trainer, path));
             cr_assert_eq(bp_trainer_epochs_done(r.trainer), 1);
             train(&r, 4);
-            double *resumed = bpt_parameters(r.context, r.model, &count);
+            double *resumed = bpt_model_parameters(r.context, r.model, &count);
             bpt_same_bits(whole, resumed, count, "%s recipe %d", backends[b], i);
             free(resumed);
             close_run(&r);
@@ -297,7 +297,7 @@ Test(train, skips_the_update_of_a_step_whose_gradient_is_not_finite)
     for (size_t b = 0; b < sizeof backends / sizeof backends[0]; b++) {
         run r = open_run(backends[b], 1, &recipes[1]);
         int64_t count;
-        double *before = bpt_parameters(r.context, r.model, &count);
+        double *before = bpt_model_parameters(r.context, r.model, &count);
         float x[4 * INPUTS] = {0};
         int64_t classes[4] = {0, 1, 2, 3};
         x[17] = NAN;
@@ -306,7 +306,7 @@ Test(train, skips_the_update_of_a_step_whose_gradient_is_not_finite)
         BPT_OK(r.context, bp_trainer_result(r.trainer, &result));
         cr_expect(result.nonfinite, "%s", backends[b]);
         cr_expect(isnan(result.loss), "%s: loss %g", backends[b], result.loss);
-        double *after = bpt_parameters(r.context, r.model, &count);
+        double *after = bpt_model_parameters(r.context, r.model, &count);
         bpt_same_bits(before, after, count, "%s", backends[b]);
         free(after);
         free(before);

@@ -50,7 +50,7 @@ bp_data *bpt_classes(bp_context *context, int64_t rows, int64_t inputs, int64_t 
     return data;
 }
 
-double *bpt_parameters(bp_context *context, const bp_model *model, int64_t *count)
+double *bpt_model_parameters(bp_context *context, const bp_model *model, int64_t *count)
 {
     *count = bp_model_parameter_count(model);
     double *values = calloc((size_t)*count, sizeof *values);

@@ -16,6 +16,6 @@ bp_context *bpt_context(const char *backend, int threads);
 bp_data *bpt_classes(bp_context *context, int64_t rows, int64_t inputs, int64_t classes, uint64_t seed);
 
 /* All parameters of a model, in file order, dense; free() it. */
-double *bpt_parameters(bp_context *context, const bp_model *model, int64_t *count);
+double *bpt_model_parameters(bp_context *context, const bp_model *model, int64_t *count);
 
 #endif
