@@ -48,6 +48,20 @@ Test(backend, traits_say_what_it_is)
     }
 }
 
+Test(backend, leading_dimensions_that_it_prefers_are_ones_that_it_takes)
+{
+    for (int t = 0; bpt_target_at(t); ++t) {
+        bpt_device *device = bpt_open(bpt_target_at(t), 1);
+        int64_t alignment = device->backend->traits.alignment;
+        for (int64_t cols = 1; device->ops->leading_dimension && cols < 5000; ++cols) {
+            int64_t ld = device->ops->leading_dimension(device->backend, cols);
+            cr_assert(ld >= cols && ld % alignment == 0 && ld < cols + 64 * alignment, "%s: ld %lld for %lld columns",
+                      device->target->name, (long long)ld, (long long)cols);
+        }
+        bpt_close(device);
+    }
+}
+
 Test(backend, memory_is_zeroed_aligned_and_keeps_bytes)
 {
     static const size_t sizes[] = {0, 1, 63, 64, 65, 100003};

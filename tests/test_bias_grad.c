@@ -9,7 +9,7 @@
 TestSuite(bias_grad, .fini = bpt_clean);
 
 /* What bpt_shapes lacks: sums that are long enough for every way to split them. */
-static const bpt_shape tall[] = {{4099, 1, 5}, {20011, 1, 1}, {8192, 1, 32}, {2, 1, 4097}};
+static const bpt_shape tall[] = {{4099, 1, 5}, {20011, 1, 1}, {8192, 1, 32}, {2, 1, 4097}, {70001, 1, 17}};
 
 enum { CASES = BPT_SHAPE_COUNT + sizeof tall / sizeof tall[0] };
 

@@ -92,14 +92,17 @@ static outputs load(bpt_device *device, const loading *l, int64_t extra, int64_t
     size_t classes_bytes = (size_t)l->rows * sizeof(int64_t);
     outputs out = {.classes = (int64_t *)(void *)bpt_doubles(l->rows)};
     int64_t *classes = bpt_upload(device, out.classes, classes_bytes);
+    size_t statistics_bytes = (size_t)s->inputs * sizeof(float);
+    float *mean = l->standardised ? bpt_upload(device, s->mean, statistics_bytes) : NULL;
+    float *inv_std = l->standardised ? bpt_upload(device, s->inv_std, statistics_bytes) : NULL;
     if (device->ops->source_prepare)
         cr_assert_eq(device->ops->source_prepare(device->backend, &source), BP_STATUS_OK);
     bpi_load_args args = {.source = &source,
                           .index = l->by_index ? s->index : NULL,
                           .first = l->first,
                           .rows = l->rows,
-                          .mean = l->standardised ? s->mean : NULL,
-                          .inv_std = l->standardised ? s->inv_std : NULL,
+                          .mean = mean,
+                          .inv_std = inv_std,
                           .x = x.view,
                           .classes = classes,
                           .targets = targets.view};
@@ -111,6 +114,8 @@ static outputs load(bpt_device *device, const loading *l, int64_t extra, int64_t
     if (device->ops->source_release)
         device->ops->source_release(device->backend, &source);
     device->ops->release(device->backend, classes, classes_bytes);
+    device->ops->release(device->backend, mean, statistics_bytes);
+    device->ops->release(device->backend, inv_std, statistics_bytes);
     bpt_release(&x);
     bpt_release(&targets);
     return out;
