@@ -32,7 +32,7 @@
 #define BPI_TANH_ROUNDOFFS 3.25
 #define BPI_ERF_ROUNDOFFS 1.5
 #define BPI_NORMAL_TAIL_ROUNDOFFS 10.0      /* P(X > t) */
-#define BPI_NORMAL_NEAR_TAIL_ROUNDOFFS 4.25 /* for t < 1 */
+#define BPI_NORMAL_NEAR_TAIL_ROUNDOFFS 4.75 /* for t < 1 */
 
 /* e / (1 + e) or 1 / (1 + e): the error of e, the sum, the quotient; one more product in bpi_sigmoid_both. */
 #define BPI_SIGMOID_ROUNDOFFS (BPI_EXP_ROUNDOFFS + 2.0)

@@ -8,6 +8,7 @@
 #define BPI_MATH_OPTIMIZER_H
 
 #include "kernels/math/clip.h"
+#include "kernels/math/power.h"
 
 /* What a step is made of, in double. Fields that the optimiser doesn't know are ignored by its function. */
 typedef struct bpi_update_settings {
@@ -51,20 +52,11 @@ BPI_MATH_FN bpi_update_scalars bpi_update_scalars_of(const bpi_update_settings *
     return s;
 }
 
-/* 1 - beta^step for step >= 0, by squaring: the same bits on every machine, which pow does not promise. The power is
- * off by at most 2 step * 2^-53 relative, and is below 1 / (e step (1 - beta)) in size, so the result is off by less
- * than 2^-53 / (1 - beta) + 2^-53. */
+/* 1 - beta^step for step >= 0. The power is off by at most 2 step * 2^-53 relative, and is below
+ * 1 / (e step (1 - beta)) in size, so the result is off by less than 2^-53 / (1 - beta) + 2^-53. */
 BPI_MATH_FN double bpi_bias_correction(double beta, int64_t step)
 {
-    double power = 1.0;
-    double square = beta;
-    for (int64_t rest = step; rest > 0; rest >>= 1) {
-        if (rest & 1) {
-            power *= square;
-        }
-        square *= square;
-    }
-    return 1.0 - power;
+    return 1.0 - bpi_whole_power(beta, step);
 }
 
 /* The gradient after both clippings, by value first. */

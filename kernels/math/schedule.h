@@ -2,22 +2,8 @@
 #ifndef BPI_MATH_SCHEDULE_H
 #define BPI_MATH_SCHEDULE_H
 
-#include "kernels/math/portable.h"
+#include "kernels/math/power.h"
 #include "kernels/ops.h"
-
-/* base^exponent for exponent >= 0, by squaring; off by at most 2 exponent * 2^-53 relative. */
-BPI_MATH_FN double bpi_whole_power(double base, int64_t exponent)
-{
-    double power = 1.0;
-    double square = base;
-    for (int64_t rest = exponent; rest > 0; rest >>= 1) {
-        if (rest & 1) {
-            power *= square;
-        }
-        square *= square;
-    }
-    return power;
-}
 
 /* From 0 at the end of the warm-up to 1 at the last step, and 1 from there on. */
 BPI_MATH_FN double bpi_schedule_progress(const bpi_hyper *hyper, int64_t step)

@@ -8,6 +8,8 @@
 #include "kernels/math/optimizer.h"
 #include "kernels/math/philox.h"
 #include "kernels/math/portable.h"
+#include "kernels/math/power.h"
+#include "kernels/math/schedule.h"
 
 typedef float (*unary)(float);
 typedef float (*binary)(float, float);
