@@ -1,6 +1,7 @@
 /* main.c: backprop COMMAND OPTIONS. */
 #include <errno.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -72,7 +73,8 @@ static int dispatch(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    setlocale(LC_CTYPE, ""); /* only what characters the terminal shows: numbers keep their point in every locale */
+    setlocale(LC_CTYPE, "");  /* only what characters the terminal shows: numbers keep their point in every locale */
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error to tell, not a reason to die */
     int status = dispatch(argc, argv);
     if ((fflush(stdout) != 0 || ferror(stdout)) && status == STATUS_OK)
         status = fail(STATUS_FAILED, "cannot write to standard output: %s", strerror(errno));

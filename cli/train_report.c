@@ -145,6 +145,6 @@ int report_end(training *t)
     else
         printf("training   nothing left to do: %lld epochs are done; raise --epochs to go on\n",
                (long long)bp_trainer_epochs_done(t->trainer));
-    printf("results    %s: model.safetensors, metrics.jsonl, config.json, checkpoint.safetensors\n", t->run.path);
+    printf("results    in %s: model.safetensors, metrics.jsonl, config.json\n", t->run.path);
     return STATUS_OK;
 }
