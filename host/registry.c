@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct backend_entry {
     const char *name;
@@ -47,40 +48,42 @@ static void own_folder(char *folder, size_t size)
         snprintf(folder, size, "%.*s", (int)(slash - info.dli_fname + 1), info.dli_fname);
 }
 
-/* The plug-in's table. It stays loaded: CUDA's libraries do not stand being unloaded. */
+/* The table of a plug-in that was loaded, unless it was built for another version of the library. */
+static bp_status plugin_ops(bp_context *context, const backend_entry *entry, void *library, const char *place,
+                            const bpi_ops **ops)
+{
+    bpi_plugin_entry symbol;
+    *(void **)&symbol = dlsym(library, BPI_PLUGIN_SYMBOL);
+    *ops = symbol ? symbol() : NULL;
+    if (*ops && (*ops)->version == BPI_OPS_VERSION && (*ops)->struct_size == sizeof(bpi_ops))
+        return BP_STATUS_OK;
+    return BPI_FAIL(context, BP_STATUS_UNSUPPORTED,
+                    "backend %s: %s belongs to another version of the library; install the two together", entry->name,
+                    place);
+}
+
+/* Looks for the plug-in in the folder given, beside the library, and where the system looks. It stays loaded: CUDA's
+ * libraries do not stand being unloaded. */
 static bp_status load_plugin(bp_context *context, const backend_entry *entry, const bpi_ops **ops)
 {
-    char folder[2048], beside[4096], given[4096];
-    own_folder(folder, sizeof folder);
-    snprintf(beside, sizeof beside, "%s%s", folder, entry->plugin);
-    snprintf(given, sizeof given, "%s/%s", context->plugin_dir ? context->plugin_dir : "", entry->plugin);
-    const char *places[3] = {context->plugin_dir ? given : NULL, folder[0] ? beside : NULL, entry->plugin};
-    char reason[512] = "";
+    char own[2048], paths[2][4096];
+    own_folder(own, sizeof own);
+    snprintf(paths[0], sizeof paths[0], "%.2000s/%s", context->plugin_dir ? context->plugin_dir : "", entry->plugin);
+    snprintf(paths[1], sizeof paths[1], "%s%s", own, entry->plugin);
+    const char *places[3] = {context->plugin_dir ? paths[0] : NULL, own[0] ? paths[1] : NULL, entry->plugin};
     for (int i = 0; i < 3; i++) {
-        if (!places[i])
-            continue;
-        void *library = dlopen(places[i], RTLD_NOW | RTLD_LOCAL);
-        if (!library) {
-            snprintf(reason, sizeof reason, "%s", dlerror());
-            /* A file that is there but lacks one of its own libraries: the dynamic linker names the missing one. */
-            if (strncmp(reason, places[i], strlen(places[i])) != 0)
-                break;
-            continue;
-        }
-        bpi_plugin_entry symbol;
-        *(void **)&symbol = dlsym(library, BPI_PLUGIN_SYMBOL);
-        *ops = symbol ? symbol() : NULL;
-        if (!*ops || (*ops)->version != BPI_OPS_VERSION || (*ops)->struct_size != sizeof(bpi_ops))
-            return BPI_FAIL(context, BP_STATUS_UNSUPPORTED,
-                            "backend %s: %s belongs to another version of the library; install the two together",
-                            entry->name, places[i]);
-        return BP_STATUS_OK;
+        void *library = places[i] ? dlopen(places[i], RTLD_NOW | RTLD_LOCAL) : NULL;
+        if (library)
+            return plugin_ops(context, entry, library, places[i], ops);
+        /* A plug-in that is there but can't be loaded: the dynamic linker names the library that it lacks. */
+        if (places[i] && i < 2 && access(places[i], F_OK) == 0)
+            return BPI_FAIL(context, BP_STATUS_NOT_FOUND, "backend %s: %s can't be loaded: %s", entry->name, places[i],
+                            dlerror());
     }
     return BPI_FAIL(context, BP_STATUS_NOT_FOUND,
-                    "backend %s: the plug-in %s was not loaded (looked in %s%s%s and the system's library path): %s; "
-                    "--backend cpu works without it",
+                    "backend %s: its plug-in %s is not installed (looked in %.200s%s%.200s%sthe system's library path)",
                     entry->name, entry->plugin, context->plugin_dir ? context->plugin_dir : "",
-                    context->plugin_dir ? ", " : "", folder[0] ? folder : "no folder of its own", reason);
+                    context->plugin_dir ? ", " : "", own, own[0] ? " and " : "");
 }
 
 static bp_status make(bp_context *context, const backend_entry *entry, bp_precision precision, bpi_backend **backend)
