@@ -44,79 +44,88 @@ bp_status bpi_loss_value(bpi_pass *pass, const bpi_plan_set *set, bpi_targets ta
     return backend->ops->loss(backend, &args);
 }
 
-/* The error term of the last layer into `delta`, with its bias gradient. */
-static bp_status output_error(bpi_pass *pass, int64_t rows, bpi_targets targets, void *delta, void *d_b,
-                              bool accumulate)
+bp_status bpi_output_delta(bpi_pass *pass, const bpi_plan_set *set, bpi_targets targets, bpi_gradient_sink sink)
 {
     const bp_model *model = pass->model;
     bpi_backend *backend = model->context->backend;
     int64_t last = model->layer_count - 1;
-    const bpi_layer *layer = &model->layers[last];
-    bool identity = layer->block.activation == BP_ACTIVATION_IDENTITY;
-    bpi_loss_args args = bpi_loss_args_of(pass, rows, targets);
-    args.delta.data = delta;
-    args.d_b = identity ? d_b : NULL;
-    args.accumulate = accumulate;
+    bool identity = model->layers[last].block.activation == BP_ACTIVATION_IDENTITY;
+    bpi_loss_args args = bpi_loss_args_of(pass, set->rows, targets);
+    args.delta.data = pass->delta[last & 1];
+    args.d_b = identity ? bpi_tensor_at(model, sink.gradients, model->layers[last].bias) : NULL;
+    args.accumulate = sink.accumulate;
     BPI_TRY(backend->ops->loss(backend, &args));
     if (identity)
         return BP_STATUS_OK;
-    bpi_activation_args derivative = {.activation = layer->block.activation,
-                                      .slope = layer->block.slope,
-                                      .saved = args.z,
-                                      .d_a = args.delta,
-                                      .delta = args.delta,
-                                      .d_b = d_b,
-                                      .accumulate = accumulate};
-    if (layer->saves_z)
-        derivative.saved.data = pass->layers[last].z;
-    return backend->ops->activation_backward(backend, &derivative);
+    return bpi_hidden_delta(pass, set, last, sink);
 }
 
-/* The error term of a hidden layer, in place of dL/da, with its bias gradient. */
-static bp_status hidden_error(bpi_pass *pass, int64_t rows, int64_t index, void *delta, void *d_b, bool accumulate)
+/* What turns dL/da of a layer into its error term, in place. */
+static bpi_activation_args derivative_args(bpi_pass *pass, int64_t rows, int64_t index, bpi_gradient_sink sink)
 {
-    const bp_model *model = pass->model;
-    bpi_backend *backend = model->context->backend;
-    const bpi_layer *layer = &model->layers[index];
+    const bpi_layer *layer = &pass->model->layers[index];
     const bpi_pass_layer *kept = &pass->layers[index];
-    bpi_matrix view = bpi_view(delta, rows, layer->outputs, kept->ld);
-    bpi_activation_args args = {.activation = layer->block.activation,
-                                .slope = layer->block.slope,
-                                .saved = bpi_view(layer->saves_z ? kept->z : kept->a, rows, layer->outputs, kept->ld),
-                                .d_a = view,
-                                .delta = view,
-                                .d_b = d_b,
-                                .accumulate = accumulate};
+    bpi_matrix view = bpi_view(pass->delta[index & 1], rows, layer->outputs, kept->ld);
+    return (bpi_activation_args){.activation = layer->block.activation,
+                                 .slope = layer->block.slope,
+                                 .saved = bpi_view(layer->saves_z ? kept->z : kept->a, rows, layer->outputs, kept->ld),
+                                 .d_a = view,
+                                 .delta = view,
+                                 .d_b = bpi_tensor_at(pass->model, sink.gradients, layer->bias),
+                                 .accumulate = sink.accumulate};
+}
+
+bp_status bpi_hidden_delta(bpi_pass *pass, const bpi_plan_set *set, int64_t index, bpi_gradient_sink sink)
+{
+    bpi_backend *backend = pass->model->context->backend;
+    bpi_activation_args args = derivative_args(pass, set->rows, index, sink);
     return backend->ops->activation_backward(backend, &args);
 }
 
-bp_status bpi_layer_backward(bpi_pass *pass, const bpi_plan_set *set, bpi_targets targets, int64_t index,
-                             void *gradients, bool accumulate)
+bp_status bpi_weight_gradient(bpi_pass *pass, const bpi_plan_set *set, int64_t index, bpi_gradient_sink sink)
 {
     const bp_model *model = pass->model;
     bpi_backend *backend = model->context->backend;
-    const bpi_ops *ops = backend->ops;
-    const bpi_layer *layer = &model->layers[index];
-    void *delta = pass->delta[index & 1], *below = pass->delta[(index + 1) & 1];
-    void *d_b = bpi_tensor_at(model, gradients, layer->bias);
-    if (index == model->layer_count - 1)
-        BPI_TRY(output_error(pass, set->rows, targets, delta, d_b, accumulate));
-    else
-        BPI_TRY(hidden_error(pass, set->rows, index, delta, d_b, accumulate));
-    /* Lane 1 still reads the buffer that the next error term goes into: the layer above's weight gradient. */
-    BPI_TRY(ops->lane_join(backend));
-    BPI_TRY(ops->lane_fork(backend));
-    BPI_TRY(ops->linear_weight_grad(backend, set->plans[index], 1, delta, index ? pass->layers[index - 1].a : pass->x,
-                                    accumulate, bpi_tensor_at(model, gradients, layer->weight)));
-    if (index == 0)
-        return ops->lane_join(backend);
-    return ops->linear_input_grad(backend, set->plans[index], delta,
-                                  bpi_tensor_at(model, model->parameters, layer->weight), below);
+    BPI_TRY(backend->ops->lane_fork(backend));
+    return backend->ops->linear_weight_grad(backend, set->plans[index], 1, pass->delta[index & 1],
+                                            index ? pass->layers[index - 1].a : pass->x, sink.accumulate,
+                                            bpi_tensor_at(model, sink.gradients, model->layers[index].weight));
 }
 
-bp_status bpi_backward(bpi_pass *pass, const bpi_plan_set *set, bpi_targets targets, void *gradients, bool accumulate)
+bp_status bpi_input_gradient(bpi_pass *pass, const bpi_plan_set *set, int64_t index)
 {
-    for (int64_t i = pass->model->layer_count - 1; i >= 0; i--)
-        BPI_TRY(bpi_layer_backward(pass, set, targets, i, gradients, accumulate));
-    return BP_STATUS_OK;
+    const bp_model *model = pass->model;
+    bpi_backend *backend = model->context->backend;
+    return backend->ops->linear_input_grad(backend, set->plans[index], pass->delta[index & 1],
+                                           bpi_tensor_at(model, model->parameters, model->layers[index].weight),
+                                           pass->delta[(index + 1) & 1]);
+}
+
+/* The error term of the layer below `index`: in one operation where the backend has one. */
+static bp_status delta_below(bpi_pass *pass, const bpi_plan_set *set, int64_t index, bpi_gradient_sink sink)
+{
+    const bp_model *model = pass->model;
+    bpi_backend *backend = model->context->backend;
+    if (!backend->ops->linear_hidden_delta) {
+        BPI_TRY(bpi_input_gradient(pass, set, index));
+        return bpi_hidden_delta(pass, set, index - 1, sink);
+    }
+    bpi_activation_args args = derivative_args(pass, set->rows, index - 1, sink);
+    return backend->ops->linear_hidden_delta(backend, set->plans[index], pass->delta[index & 1],
+                                             bpi_tensor_at(model, model->parameters, model->layers[index].weight),
+                                             &args);
+}
+
+bp_status bpi_backward(bpi_pass *pass, const bpi_plan_set *set, bpi_targets targets, bpi_gradient_sink sink)
+{
+    bpi_backend *backend = pass->model->context->backend;
+    BPI_TRY(bpi_output_delta(pass, set, targets, sink));
+    for (int64_t i = pass->model->layer_count - 1; i >= 0; i--) {
+        /* Lane 1 may still read the buffer that delta_below writes: in the weight gradient of the layer above. */
+        BPI_TRY(backend->ops->lane_join(backend));
+        BPI_TRY(bpi_weight_gradient(pass, set, i, sink));
+        if (i > 0)
+            BPI_TRY(delta_below(pass, set, i, sink));
+    }
+    return backend->ops->lane_join(backend);
 }

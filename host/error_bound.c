@@ -336,14 +336,22 @@ static bp_status follow(follower *f, const bpi_source *source, int64_t first)
     for (int64_t i = 0; i < f->model->layer_count; i++)
         BPI_TRY(follow_forward(f, i));
     follow_loss(f);
-    for (int64_t i = f->model->layer_count - 1; i >= 0; i--) {
-        BPI_TRY(keep_factors(f, i));
-        BPI_TRY(bpi_layer_backward(f->pass, f->set, f->targets, i, f->trainer->gradients, false));
-        follow_derivative(f, i);
+    bpi_gradient_sink sink = {f->trainer->gradients, false};
+    int64_t last = f->model->layer_count - 1;
+    BPI_TRY(keep_factors(f, last));
+    BPI_TRY(bpi_output_delta(f->pass, f->set, f->targets, sink));
+    follow_derivative(f, last);
+    for (int64_t i = last; i >= 0; i--) {
+        BPI_TRY(bpi_weight_gradient(f->pass, f->set, i, sink));
         follow_weight_grad(f, i);
         follow_bias_grad(f, i);
-        if (i > 0)
-            follow_input_grad(f, i);
+        if (i == 0)
+            break;
+        BPI_TRY(bpi_input_gradient(f->pass, f->set, i));
+        follow_input_grad(f, i);
+        BPI_TRY(keep_factors(f, i - 1));
+        BPI_TRY(bpi_hidden_delta(f->pass, f->set, i - 1, sink));
+        follow_derivative(f, i - 1);
     }
     f->trainer->last_rows = f->rows;
     return BP_STATUS_OK;

@@ -71,6 +71,19 @@ void bpi_standardization_clear(bp_model *model);
 
 int64_t bpi_model_find(const bp_model *model, const char *name); /* index of a tensor, -1 */
 
+static inline int64_t bpi_round_up(int64_t value, int64_t multiple)
+{
+    return (value + multiple - 1) / multiple * multiple;
+}
+
+/* The leading dimension of a matrix of `cols` columns. */
+static inline int64_t bpi_leading_dimension(const bpi_backend *backend, int64_t cols)
+{
+    if (backend->ops->leading_dimension)
+        return backend->ops->leading_dimension(backend, cols);
+    return bpi_round_up(cols, backend->traits.alignment);
+}
+
 /* Where a tensor begins in the parameters or in an array laid out like them; NULL for index -1. */
 static inline void *bpi_tensor_at(const bp_model *model, void *array, int64_t index)
 {

@@ -6,11 +6,6 @@
 
 #include "host/model.h"
 
-static int64_t round_up(int64_t value, int64_t multiple)
-{
-    return (value + multiple - 1) / multiple * multiple;
-}
-
 /* How many modules a block counts for in a torch.nn.Sequential. */
 static int64_t module_count(const bp_block *block)
 {
@@ -22,10 +17,10 @@ static int64_t add_tensor(bp_model *model, int64_t block, int64_t module, const 
                           int64_t *offset)
 {
     assert(model->tensor_count < model->tensor_capacity);
-    int64_t alignment = model->context->backend->traits.alignment;
+    const bpi_backend *backend = model->context->backend;
     bpi_tensor *tensor = &model->tensors[model->tensor_count];
     *tensor = (bpi_tensor){.offset = *offset, .rows = rows, .cols = cols, .block = block};
-    tensor->ld = round_up(cols ? cols : rows, alignment);
+    tensor->ld = cols ? bpi_leading_dimension(backend, cols) : bpi_round_up(rows, backend->traits.alignment);
     snprintf(tensor->name, sizeof tensor->name, "%lld.%s", (long long)module, kind);
     *offset += tensor->ld * (cols ? rows : 1);
     return model->tensor_count++;

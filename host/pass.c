@@ -5,11 +5,6 @@
 
 enum { SLICE_ALIGNMENT = 256 };
 
-static int64_t round_up(int64_t value, int64_t multiple)
-{
-    return (value + multiple - 1) / multiple * multiple;
-}
-
 static void release_plans(bpi_pass *pass, bpi_plan_set *set)
 {
     bpi_backend *backend = pass->model->context->backend;
@@ -47,7 +42,7 @@ static bp_status cut(bpi_pass *pass, double count, size_t element, size_t *used,
             "batch: %lld rows need %.3g bytes for one array, more than any machine holds; use a smaller batch",
             (long long)pass->rows, count * (double)element);
     *slice = pass->memory ? (char *)pass->memory + *used : NULL;
-    *used += (size_t)round_up((int64_t)(count * (double)element), SLICE_ALIGNMENT);
+    *used += (size_t)bpi_round_up((int64_t)(count * (double)element), SLICE_ALIGNMENT);
     return BP_STATUS_OK;
 }
 
@@ -83,13 +78,14 @@ static bp_status cut_layers(bpi_pass *pass, int64_t widest, size_t *used)
 static bp_status lay_out(bpi_pass *pass)
 {
     const bp_model *model = pass->model;
-    const bpi_traits *traits = &model->context->backend->traits;
+    const bpi_backend *backend = model->context->backend;
+    const bpi_traits *traits = &backend->traits;
     int64_t widest = 0;
     for (int64_t i = 0; i < model->layer_count; i++) {
-        pass->layers[i].ld = round_up(model->layers[i].outputs, traits->alignment);
+        pass->layers[i].ld = bpi_leading_dimension(backend, model->layers[i].outputs);
         widest = pass->layers[i].ld > widest ? pass->layers[i].ld : widest;
     }
-    pass->ld_x = round_up(model->inputs, traits->alignment);
+    pass->ld_x = bpi_leading_dimension(backend, model->inputs);
     size_t used = 0;
     double rows = (double)pass->rows;
     BPI_TRY(cut(pass, 1.0, sizeof *pass->state, &used, (void **)&pass->state));

@@ -61,8 +61,8 @@ static inline bpi_matrix bpi_view(void *data, int64_t rows, int64_t cols, int64_
 /* forward.c: x to the last a. */
 bp_status bpi_forward(bpi_pass *pass, const bpi_plan_set *set);
 
-/* The loss of what the forward pass left, added to pass->state; with gradients (an array laid out as the parameters)
- * also the error term and all gradients: backward.c. samples is the number that the mean of the step runs over. */
+/* The loss of what the forward pass left, added to pass->state; bpi_backward makes
+ * the error term and all gradients from it. samples is the number that the mean of the step runs over. */
 typedef struct bpi_targets {
     bool classes; /* pass->classes holds them; else pass->targets */
     int64_t samples;
@@ -70,12 +70,24 @@ typedef struct bpi_targets {
 
 bpi_loss_args bpi_loss_args_of(bpi_pass *pass, int64_t rows, bpi_targets targets); /* with no outputs wanted */
 bp_status bpi_loss_value(bpi_pass *pass, const bpi_plan_set *set, bpi_targets targets);
-bp_status bpi_backward(bpi_pass *pass, const bpi_plan_set *set, bpi_targets targets, void *gradients, bool accumulate);
 
-/* One layer of it: from pass->delta[index & 1] (dL/da; for the last layer from the loss) to the layer's gradients, its
- * error term in place, and dL/da of the layer below in the other buffer. */
-bp_status bpi_layer_backward(bpi_pass *pass, const bpi_plan_set *set, bpi_targets targets, int64_t index,
-                             void *gradients, bool accumulate);
+/* Where gradients go: an array laid out as the parameters; = or +=. */
+typedef struct bpi_gradient_sink {
+    void *gradients;
+    bool accumulate;
+} bpi_gradient_sink;
+
+bp_status bpi_backward(bpi_pass *pass, const bpi_plan_set *set, bpi_targets targets, bpi_gradient_sink sink);
+
+/* Its parts. The error term of layer i, and dL/da before it, is in pass->delta[i & 1].
+ * bpi_output_delta     of the last layer, from the loss; with its bias gradient
+ * bpi_weight_gradient  from the layer's error term, on lane 1
+ * bpi_input_gradient   dL/da of the layer below `index`
+ * bpi_hidden_delta     the layer's dL/da into its error term, in place; with its bias gradient */
+bp_status bpi_output_delta(bpi_pass *pass, const bpi_plan_set *set, bpi_targets targets, bpi_gradient_sink sink);
+bp_status bpi_weight_gradient(bpi_pass *pass, const bpi_plan_set *set, int64_t index, bpi_gradient_sink sink);
+bp_status bpi_input_gradient(bpi_pass *pass, const bpi_plan_set *set, int64_t index);
+bp_status bpi_hidden_delta(bpi_pass *pass, const bpi_plan_set *set, int64_t index, bpi_gradient_sink sink);
 
 /* Whether the loss knows which rows are right. */
 bool bpi_knows_accuracy(const bp_model *model);

@@ -35,7 +35,7 @@ bp_status bpi_step_gradients(bp_trainer *trainer, const bpi_source *source, cons
         BPI_TRY(bpi_pass_plans(pass, part, &set));
         BPI_TRY(load(trainer, source, index ? index + done : NULL, first + done, part));
         BPI_TRY(bpi_forward(pass, set));
-        BPI_TRY(bpi_backward(pass, set, targets, trainer->gradients, done > 0));
+        BPI_TRY(bpi_backward(pass, set, targets, (bpi_gradient_sink){trainer->gradients, done > 0}));
     }
     trainer->last_rows = rows;
     return BP_STATUS_OK;

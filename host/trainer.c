@@ -229,7 +229,7 @@ static bp_status check_rows(bp_trainer *trainer, const char *call, int64_t rows)
 }
 
 bp_status bpi_borrow(bp_trainer *trainer, const char *call, const float *x, const int64_t *classes,
-                        const float *targets, int64_t rows, bpi_source *source)
+                     const float *targets, int64_t rows, bpi_source *source)
 {
     bp_context *context = trainer ? trainer->context : NULL;
     if (!trainer || !x || !classes == !targets)

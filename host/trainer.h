@@ -28,7 +28,8 @@ bp_status bpi_step(bp_trainer *trainer, const bpi_source *source, const int64_t 
 bp_status bpi_step_gradients(bp_trainer *trainer, const bpi_source *source, const int64_t *index, int64_t first,
                              int64_t rows);
 
-/* A source over the caller's arrays, checked so far that no class points outside of the output; `call` for the words. */
+/* A source over the caller's arrays, checked so far that no class points outside of the output; `call` for the words.
+ */
 bp_status bpi_borrow(bp_trainer *trainer, const char *call, const float *x, const int64_t *classes,
                      const float *targets, int64_t rows, bpi_source *source);
 
