@@ -38,7 +38,7 @@ typedef struct cue_settings {
     size_t memory_bytes;     /* CUEMU_MEM (suffix K, M, G): size of the modelled device memory, 2 GiB where not set */
     cue_on_report
         on_report;         /* CUEMU_REPORT=exit|abort|count: exit status 99 at the end | abort() at once | count only */
-    const char *json_path; /* CUEMU_JSON: reports and counters are written there at exit; NULL: not */
+    const char *json_path; /* CUEMU_JSON: reports and counters are written there at exit, %p is the process; NULL: not */
     uint64_t watchdog;     /* CUEMU_WATCHDOG: warp instructions that a block may take before it counts as hung */
 } cue_settings;
 
@@ -110,6 +110,10 @@ int cue_report_count(void); /* calls of cue_report that were not forgiven */
 /* cue_fatal: what cuemu does not implement, or cannot go on with. Names it on stderr, ends the process with status 99.
  */
 _Noreturn void cue_fatal(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* cue_json_write: reports and counters to the file that CUEMU_JSON names, where it names one. At exit this happens by
+ * itself; a fault handler calls it before the process dies. */
+void cue_json_write(void);
 
 /* cue_at_exit: host/ registers what it checks last (leaks, unfinished work); runs before reports decide the status. */
 void cue_at_exit(void (*check)(void));

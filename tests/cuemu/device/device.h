@@ -16,7 +16,4 @@ void *cue_realloc(void *old, size_t bytes);
 /* cue_reserve: address space that is committed page by page when touched; reads as zeros. hint may be 0. */
 void *cue_reserve(size_t bytes, bool accessible, uintptr_t hint);
 
-/* cue_json_write: reports and counters to the file that CUEMU_JSON names, where it names one. */
-void cue_json_write(void);
-
 #endif

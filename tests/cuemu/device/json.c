@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static void write_string(FILE *f, const char *text)
 {
@@ -69,11 +70,23 @@ static void write_reports(FILE *f)
     }
 }
 
+/* expand: the path with the process number for %p, so that a program's processes do not overwrite each other. */
+static void expand(const char *pattern, char *path, size_t bytes)
+{
+    const char *mark = strstr(pattern, "%p");
+    if (mark == NULL)
+        snprintf(path, bytes, "%s", pattern);
+    else
+        snprintf(path, bytes, "%.*s%ld%s", (int)(mark - pattern), pattern, (long)getpid(), mark + 2);
+}
+
 void cue_json_write(void)
 {
-    const char *path = cue_settings_get()->json_path;
-    if (path == NULL || path[0] == '\0')
+    const char *pattern = cue_settings_get()->json_path;
+    char path[4096];
+    if (pattern == NULL || pattern[0] == '\0')
         return;
+    expand(pattern, path, sizeof path);
     FILE *f = fopen(path, "w");
     if (f == NULL)
         cue_fatal("cannot write %s", path);

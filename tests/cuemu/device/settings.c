@@ -1,6 +1,7 @@
 /* settings.c: the modes of cuemu, read once from the environment, and the one seeded generator that all random
  * choices draw from. */
 #include "cuemu.h"
+#include "cuemu_api.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -71,4 +72,13 @@ cue_settings *cue_settings_get(void)
     settings.watchdog = number("CUEMU_WATCHDOG", (uint64_t)1 << 28);
     cue_random_seed(settings.seed);
     return &settings;
+}
+
+void cuemu_set_mode(int order, int streams, uint64_t seed)
+{
+    cue_settings *s = cue_settings_get();
+    s->order = (cue_order)order;
+    s->streams = (cue_stream_mode)streams;
+    s->seed = seed;
+    cue_random_seed(seed);
 }

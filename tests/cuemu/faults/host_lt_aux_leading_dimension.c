@@ -16,9 +16,8 @@ void scenario(void)
     MUST(cublasLtMatmulDescSetAttribute(p.desc, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue));
     MUST(cublasLtMatmulDescSetAttribute(p.desc, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, &mask, sizeof mask));
     MUST(cublasLtMatmulDescSetAttribute(p.desc, CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, &ld, sizeof ld));
-    (void)cublasLtMatmul(p.handle, p.desc, &one, a, p.layout, a, p.layout, &zero, d, p.layout, d, p.layout,
-                         NULL, /* FAULT */
-                         NULL, 0, NULL);
+    cublasLtMatrixLayout_t l = p.layout;
+    (void)cublasLtMatmul(p.handle, p.desc, &one, a, l, a, l, &zero, d, l, d, l, NULL, NULL, 0, NULL); /* FAULT */
     MUST(cudaDeviceSynchronize());
     lt_close(&p);
     MUST(cudaFree(a));

@@ -17,8 +17,8 @@ void scenario(void)
     MUST(cublasLtMatrixLayoutCreate(&tall, CUDA_R_32F, ROWS, LT_N, ROWS));
     MUST(cublasLtMatmulDescSetAttribute(p.desc, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue));
     MUST(cublasLtMatmulDescSetAttribute(p.desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias));
-    MUST(cublasLtMatmul(p.handle, p.desc, &one, a, tall, b, p.layout, &zero, d, tall, d, tall, NULL, NULL, 0,
-                        NULL)); /* FAULT */
+    cublasLtMatrixLayout_t l = p.layout, t = tall;
+    MUST(cublasLtMatmul(p.handle, p.desc, &one, a, t, b, l, &zero, d, t, d, t, NULL, NULL, 0, NULL)); /* FAULT */
     (void)cudaDeviceSynchronize();
     MUST(cublasLtMatrixLayoutDestroy(tall));
     lt_close(&p);

@@ -18,8 +18,10 @@ void scenario(void)
 #else
     size_t bytes = result.workspaceSize - 1;
 #endif
-    (void)cublasLtMatmul(p.handle, p.desc, &one, a, p.layout, a, p.layout, &zero, d, p.layout, d, p.layout, /* FAULT */
-                         &result.algo, workspace, bytes, NULL);
+    cublasLtMatrixLayout_t l = p.layout;
+    cublasLtMatmulAlgo_t *algo = &result.algo;
+    size_t n = bytes;
+    (void)cublasLtMatmul(p.handle, p.desc, &one, a, l, a, l, &zero, d, l, d, l, algo, workspace, n, NULL); /* FAULT */
     MUST(cudaDeviceSynchronize());
     lt_close(&p);
     MUST(cudaFree(a));

@@ -1,5 +1,4 @@
 /* host_main.c: runs the scenario once, or with the seeds 1 to FAULT_SEEDS in random modes, in one process. */
-#define _GNU_SOURCE
 #include "cuemu_api.h"
 #include "host.h"
 

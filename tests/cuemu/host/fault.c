@@ -60,12 +60,15 @@ static bool handle(void *address, ucontext_t *context)
     cue_site_place(where, &place);
     if (cue_mem_is_device(address)) {
         cue_report(CUE_HOST_DEREFERENCE, &place, "host code touches device address %p", address);
+        cue_json_write();
         signal(SIGSEGV, SIG_DFL);
         return true;
     }
-    if (cue_pinned_was_freed(address, &freed))
+    if (cue_pinned_was_freed(address, &freed)) {
         cue_report(CUE_USE_AFTER_FREE, &place, "host code touches pinned memory that was freed at %s",
                    cue_site_text(freed.address));
+        cue_json_write();
+    }
     return false;
 }
 

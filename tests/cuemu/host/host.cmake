@@ -21,7 +21,7 @@ function(cuemu_stand_in TARGET NAME FOLDER)
     set_target_properties(${TARGET} PROPERTIES OUTPUT_NAME ${NAME} SOVERSION 13 LIBRARY_OUTPUT_DIRECTORY ${CUEMU_LIBRARY_DIR}
                                                C_VISIBILITY_PRESET default)
     target_include_directories(${TARGET} SYSTEM PRIVATE ${CUEMU_CUDA_INCLUDE})
-    target_link_options(${TARGET} PRIVATE
+    target_link_options(${TARGET} PRIVATE -Wl,--no-undefined
                         -Wl,--version-script=${CMAKE_CURRENT_SOURCE_DIR}/${FOLDER}/lib${NAME}.map)
     set_property(TARGET ${TARGET} APPEND PROPERTY LINK_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${FOLDER}/lib${NAME}.map)
     target_link_libraries(${TARGET} PRIVATE cuemu_options)
