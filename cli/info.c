@@ -1,5 +1,6 @@
 /* info.c: backprop info: the version, and each backend with its engine, or the reason why it can't be used here. */
 #include <stdio.h>
+#include <string.h>
 
 #include "commands.h"
 #include "json.h"
@@ -16,20 +17,30 @@ static const option_spec info_specs[] = {
 
 static const option_group groups[] = {OPTION_GROUP("Options", info_specs)};
 
+/* "backend cuda: it lacks ..." without the name, which stands before it already. */
+static const char *reason_of(const char *name, const bp_context *context)
+{
+    const char *text = bp_last_error(context);
+    size_t length = strlen(name);
+    if (strncmp(text, "backend ", 8) == 0 && strncmp(text + 8, name, length) == 0 && text[8 + length] == ':')
+        return text + 8 + length + 2;
+    return text;
+}
+
 static void print_backend(const char *name, const bp_context *context, bp_status status)
 {
     if (status == BP_STATUS_OK)
         printf("%-10s %s; %s by default\n", name, bp_context_engine(context),
                bp_precision_name(bp_context_precision(context)));
     else
-        printf("%-10s not usable here: %s\n", name, bp_last_error(context));
+        printf("%-10s not usable here: %s\n", name, reason_of(name, context));
 }
 
 static json_t *backend_value(const char *name, const bp_context *context, bp_status status)
 {
     if (status != BP_STATUS_OK)
         return json_pack("{ss sb ss ss}", "name", name, "usable", 0, "status", bp_status_name(status), "reason",
-                         bp_last_error(context));
+                         reason_of(name, context));
     return json_pack("{ss sb ss ss si}", "name", name, "usable", 1, "engine", bp_context_engine(context), "precision",
                      bp_precision_name(bp_context_precision(context)), "threads", bp_context_threads(context));
 }
@@ -71,7 +82,7 @@ static int run(option_set *options)
         status = json_print(json_pack("{ss sO ss ss}", "version", bp_version(), "backends", list, "auto",
                                       bp_context_backend(context), "auto_reason", bp_context_backend_reason(context)));
     else
-        printf("%-10s %s: %s\n", "auto", bp_context_backend(context), bp_context_backend_reason(context));
+        printf("%-10s is %s here\n", "auto", bp_context_backend(context));
     json_decref(list);
     bp_context_destroy(context);
     return status;

@@ -1,6 +1,7 @@
 /* train_report.c: see train.h. */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "json.h"
 #include "message.h"
@@ -27,13 +28,24 @@ static void report_data(const training *t)
         printf("; no test set\n");
 }
 
+/* What computes, and why where `auto` chose it: backprop info tells at length. */
+static void report_backend(const training *t)
+{
+    bool chosen = *bp_context_backend_reason(t->context) != '\0';
+    bool is_cuda = strcmp(bp_context_backend(t->context), "cuda") == 0;
+    printf("backend    %s%s: %s, %s\n", bp_context_backend(t->context),
+           !chosen   ? ""
+           : is_cuda ? ", chosen by auto"
+                     : ", as cuda is not usable here (see backprop info)",
+           bp_context_engine(t->context), bp_precision_name(bp_context_precision(t->context)));
+}
+
 void report_start(const training *t)
 {
     const settings *v = &t->options->values;
     if (v->json)
         return;
     words count;
-    const char *reason = bp_context_backend_reason(t->context);
     report_data(t);
     printf("network    %s (%s parameters), loss %s\n", bp_model_layers(t->model),
            words_count(&count, bp_model_parameter_count(t->model)), bp_loss_name(bp_model_loss(t->model)));
@@ -42,8 +54,7 @@ void report_start(const training *t)
     if (v->accumulate > 1)
         printf(" x %lld", (long long)v->accumulate);
     printf(", %lld epochs of %lld steps\n", (long long)v->epochs, (long long)t->steps_per_epoch);
-    printf("backend    %s%s%s%s: %s, %s\n", bp_context_backend(t->context), *reason ? " (" : "", reason,
-           *reason ? ")" : "", bp_context_engine(t->context), bp_precision_name(bp_context_precision(t->context)));
+    report_backend(t);
     if (t->run.has_checkpoint)
         printf("resume     %s after %lld epochs, %lld steps\n", t->run.path,
                (long long)bp_trainer_epochs_done(t->trainer), (long long)t->first_step);

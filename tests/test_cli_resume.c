@@ -125,6 +125,23 @@ Test(cli_resume, an_interrupt_finishes_the_step_and_goes_on_to_the_same_bits)
     same_steps("stopped/metrics.jsonl", "whole/metrics.jsonl");
 }
 
+Test(cli_resume, a_second_signal_ends_it_at_once)
+{
+    /* on the reference one step of this network takes seconds */
+    bpt_running running = bpt_start("train --x x.npy --y y.npy --layers 1500:tanh,1500:tanh,3 --batch 400 --epochs 100 "
+                                    "--backend reference --out stopped");
+    while (!bpt_file_exists("stopped/metrics.jsonl"))
+        pause_ms(1);
+    pause_ms(200); /* signals are watched right after that file is made */
+    kill(running.process, SIGINT);
+    pause_ms(20);
+    kill(running.process, SIGINT);
+    bpt_run run = bpt_finish(running);
+    cr_assert(run.status == 128 + SIGINT, "exit status %d: %s", run.status, run.err);
+    cr_assert(!bpt_file_exists("stopped/checkpoint.safetensors"), "it did not end at once");
+    bpt_run_free(&run);
+}
+
 Test(cli_resume, without_a_checkpoint_it_starts_from_the_beginning_and_says_so)
 {
     /* killed in the first epoch, before the first checkpoint */

@@ -1,0 +1,106 @@
+/* network.c: see network.h. */
+#include "support/network.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GOLDEN BP_SOURCE_DIR "/tests/golden/"
+
+void bpt_ok(bp_context *context, bp_status status, const char *what)
+{
+    cr_assert_eq(status, BP_STATUS_OK, "%s: %s", what, bp_last_error(context));
+}
+
+const char *bpt_network_text(const json_t *entry, const char *key)
+{
+    const char *text = json_string_value(json_object_get(entry, key));
+    cr_assert_not_null(text, "manifest: %s", key);
+    return text;
+}
+
+static bp_loss loss_of(const char *name)
+{
+    for (int i = 0; i < BP_LOSS_COUNT; i++)
+        if (strcmp(name, bp_loss_name((bp_loss)i)) == 0)
+            return (bp_loss)i;
+    cr_assert_fail("manifest: loss %s", name);
+    return BP_LOSS_COUNT;
+}
+
+bpt_network bpt_network_open(const json_t *entry, const char *backend)
+{
+    bpt_network n = {0};
+    char path[4][512];
+    const char *files[4] = {"x.npy", "y.npy", "weights.safetensors", "grads.safetensors"};
+    for (int i = 0; i < 4; i++)
+        snprintf(path[i], sizeof path[i], "%s%s/%s", GOLDEN, bpt_network_text(entry, "name"), files[i]);
+    bp_context_options context_options = {.struct_size = sizeof context_options, .backend = backend, .threads = 2};
+    bp_status status = bp_context_create(&context_options, &n.context);
+    bpt_ok(n.context, status, backend);
+    bp_loss loss = loss_of(bpt_network_text(entry, "loss"));
+    bp_model_options options = {.struct_size = sizeof options,
+                                .inputs = json_integer_value(json_object_get(entry, "inputs")),
+                                .layers = bpt_network_text(entry, "layers"),
+                                .loss = loss,
+                                .label_smoothing = (float)json_number_value(json_object_get(entry, "label_smoothing"))};
+    if (loss == BP_LOSS_HUBER)
+        options.huber_delta = (float)json_number_value(json_object_get(entry, "huber_delta"));
+    bpt_ok(n.context, bp_model_create(n.context, &options, &n.model), options.layers);
+    bpt_ok(n.context, bp_model_load_weights(n.model, path[2]), path[2]);
+    bpt_ok(n.context, bp_data_load_npy(n.context, path[0], path[1], &n.data), path[0]);
+    bp_trainer_options trainer = {.struct_size = sizeof trainer, .batch = bp_data_rows(n.data)};
+    bpt_ok(n.context, bp_trainer_create(n.model, &trainer, &n.trainer), "trainer");
+    bpt_ok(n.context, bpi_st_reader_open(n.context, path[3], &n.golden), path[3]);
+    return n;
+}
+
+void bpt_network_close(bpt_network *n)
+{
+    bpi_st_reader_close(n->golden);
+    bp_trainer_destroy(n->trainer);
+    bp_data_destroy(n->data);
+    bp_model_destroy(n->model);
+    bp_context_destroy(n->context);
+}
+
+double *bpt_network_golden(bpt_network *n, const char *name, int64_t count)
+{
+    int64_t index = bpi_st_find(n->golden, name);
+    cr_assert_geq(index, 0, "%s is in the golden file", name);
+    cr_assert_eq(bpi_st_tensor_at(n->golden, index)->count, count);
+    double *values = calloc((size_t)count, sizeof *values);
+    bpt_ok(n->context, bpi_st_read_f64(n->golden, index, values), name);
+    return values;
+}
+
+double bpt_largest(const double *values, int64_t count)
+{
+    double most = 0.0;
+    for (int64_t i = 0; i < count; i++)
+        most = fmax(most, fabs(values[i]));
+    return most;
+}
+
+double *bpt_network_bounds(const bpt_network *judge, int64_t index, const bpi_gradient_bounds *bounds,
+                           const double *want, int64_t count)
+{
+    double *dense = calloc((size_t)count, sizeof *dense);
+    const bpi_tensor *tensor = &judge->model->tensors[bpi_tensor_in_file_order(judge->model, index)];
+    if (bounds)
+        bpi_tensor_unpack(tensor, BPI_TYPE_F64, bounds->gradients + tensor->offset, dense);
+    for (int64_t i = 0; !bounds && i < count; i++)
+        dense[i] = BPT_REFERENCE_TOLERANCE * bpt_largest(want, count);
+    return dense;
+}
+
+json_t *bpt_network_manifest(void)
+{
+    json_error_t error;
+    json_t *list = json_load_file(GOLDEN "manifest.json", 0, &error);
+    cr_assert_not_null(list, "%s", error.text);
+    cr_assert_geq(json_array_size(list), 30);
+    return list;
+}

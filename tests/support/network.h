@@ -1,0 +1,42 @@
+/* network.h: the golden networks (tests/golden/README.md), opened on a backend, and what PyTorch says of them. */
+#ifndef BPT_NETWORK_H
+#define BPT_NETWORK_H
+
+#include <jansson.h>
+
+#include "backprop/backprop.h"
+#include "host/error_bound.h"
+#include "host/safetensors.h"
+
+/* Two programs in double differ by the order of their sums: a few hundred roundings of 1.1e-16 in these networks. */
+#define BPT_REFERENCE_TOLERANCE 1e-12
+
+typedef struct bpt_network {
+    bp_context *context;
+    bp_model *model;
+    bp_data *data;
+    bp_trainer *trainer;
+    bpi_st_reader *golden;
+} bpt_network;
+
+/* Fails the test with the context's words unless the status is OK. */
+void bpt_ok(bp_context *context, bp_status status, const char *what);
+
+/* The array of the manifest, of at least 30 networks, to be given to json_decref; and a text of one of its entries. */
+json_t *bpt_network_manifest(void);
+const char *bpt_network_text(const json_t *entry, const char *key);
+
+bpt_network bpt_network_open(const json_t *entry, const char *backend);
+void bpt_network_close(bpt_network *n);
+
+/* PyTorch's tensor of that name, f64 [count]; to be freed. */
+double *bpt_network_golden(bpt_network *n, const char *name, int64_t count);
+
+double bpt_largest(const double *values, int64_t count);
+
+/* Dense bounds of the index-th tensor in file order: from `bounds`, which are laid out as the parameters of `judge`, or
+ * the reference's tolerance where that is NULL. To be freed. */
+double *bpt_network_bounds(const bpt_network *judge, int64_t index, const bpi_gradient_bounds *bounds,
+                           const double *want, int64_t count);
+
+#endif
