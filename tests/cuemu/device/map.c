@@ -249,11 +249,9 @@ static const cue_row *look_up(cue_decoder *d, spelling *s)
         append(d, s, "relu", 4);
     if (integer)
         s->sat = s->relu = false;
-    if (s->type == CUE_F64 && s->ftz && cue_find_row(s->name, s->type) != NULL &&
-        strcmp(s->name, "rsqrt.approx") == 0) {
+    if (s->type == CUE_F64 && s->ftz) /* part of the name there: it is another instruction, of less precision */
         append(d, s, "ftz", 3);
-        s->ftz = false;
-    }
+    s->ftz = s->ftz && s->type != CUE_F64;
     return cue_find_row(s->name, s->type);
 }
 

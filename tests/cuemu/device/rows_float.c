@@ -75,12 +75,12 @@ static float div32(float a, float b, float c)
     return a / b;
 }
 
-/* div.approx: for divisors beyond 2^126 the card gives 0 (or NaN for an infinite dividend), as its manual says. */
+/* div.approx: for divisors beyond 2^126 the card gives 0 (NaN for a dividend that is no finite number), as its manual says. */
 static float div_approx32(float a, float b, float c)
 {
     (void)c;
     if (fabsf(b) > 0x1p126f && !isinf(b))
-        return isinf(a) ? NAN : copysignf(0.0f, signbit(a) != signbit(b) ? -1.0f : 1.0f);
+        return isinf(a) || isnan(a) ? NAN : copysignf(0.0f, signbit(a) != signbit(b) ? -1.0f : 1.0f);
     return (float)((double)a / (double)b);
 }
 
@@ -358,7 +358,7 @@ static const cue_row rows[] = {
     F64("mad", 3, NEED, fma64),
     F64("div", 2, NEED, div64),
     F64("rcp", 1, NEED, rcp64),
-    F64("rcp.approx", 1, FTZ, rcp_approx64),
+    F64("rcp.approx.ftz", 1, 0, rcp_approx64),
     F64("sqrt", 1, NEED, sqrt64),
     F64("rsqrt.approx", 1, 0, rsqrt64),
     F64("rsqrt.approx.ftz", 1, 0, rsqrt_approx64),

@@ -43,6 +43,8 @@ static cue_token read_token(const char *p, const char *module_name)
         kind = CUE_WORD;
         while (in_word(*end) || (end[0] == ':' && end[1] == ':' && in_word(end[2])))
             end += *end == ':' ? 2 : 1;
+        if (strncmp(p, ".reg.", 5) == 0) /* NVIDIA's headers write ".reg.b16" */
+            end = p + 4;
     } else if (isdigit((unsigned char)*p) || (*p == '-' && isdigit((unsigned char)p[1]))) {
         kind = CUE_NUMBER;
         while (isalnum((unsigned char)*end) || *end == '.')
