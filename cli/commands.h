@@ -4,6 +4,7 @@
 
 #include "options.h"
 
-extern const cli_command command_train, command_eval, command_predict, command_grads, command_gradcheck, command_info;
+extern const cli_command command_train, command_eval, command_predict, command_grads, command_gradcheck, command_verify,
+    command_info;
 
 #endif

@@ -1,12 +1,11 @@
 /* gradcheck.c: backprop gradcheck: analytic gradients against central differences, on random inputs and targets. */
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "commands.h"
 #include "json.h"
 #include "message.h"
 #include "net.h"
+#include "samples.h"
 
 static const char *const backend_names[] = {"reference", "auto", "cpu", "cuda", NULL};
 
@@ -28,48 +27,9 @@ static const option_group groups[] = {NET_GROUP, OPTION_GROUP("Check", gradcheck
 typedef struct check {
     bp_context *context;
     bp_model *model;
-    float *x, *targets; /* targets or classes, the other NULL */
-    int64_t *classes;
+    random_batch batch;
     json_t *tensors; /* NULL: a table on standard output */
 } check;
-
-/* SplitMix64, for samples that are the same on every machine: https://prng.di.unimi.it/splitmix64.c */
-static uint64_t next_bits(uint64_t *state)
-{
-    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-static float uniform(uint64_t *state, float least, float most)
-{
-    return least + (most - least) * (float)(next_bits(state) >> 40) * 0x1p-24f;
-}
-
-/* Inputs in [-2, 2]; targets that the loss takes: classes, shares in [0, 1], or values in [-2, 2]. */
-static int draw(const option_set *options, check *c)
-{
-    const settings *v = &options->values;
-    bp_loss loss = bp_model_loss(c->model);
-    int64_t outputs = bp_model_outputs(c->model);
-    uint64_t state = (uint64_t)v->seed;
-    c->x = calloc((size_t)v->batch, (size_t)v->inputs * sizeof *c->x);
-    if (loss == BP_LOSS_SOFTMAX_CROSS_ENTROPY)
-        c->classes = calloc((size_t)v->batch, sizeof *c->classes);
-    else
-        c->targets = calloc((size_t)v->batch, (size_t)outputs * sizeof *c->targets);
-    if (!c->x || (!c->classes && !c->targets))
-        return fail(STATUS_FAILED, "out of memory for %lld samples", (long long)v->batch);
-    for (int64_t i = 0; i < v->batch * v->inputs; i++)
-        c->x[i] = uniform(&state, -2, 2);
-    for (int64_t i = 0; c->classes && i < v->batch; i++)
-        c->classes[i] = (int64_t)(next_bits(&state) % (uint64_t)outputs);
-    float least = loss == BP_LOSS_BCE_WITH_LOGITS ? 0 : -2, most = loss == BP_LOSS_BCE_WITH_LOGITS ? 1 : 2;
-    for (int64_t i = 0; c->targets && i < v->batch * outputs; i++)
-        c->targets[i] = uniform(&state, least, most);
-    return STATUS_OK;
-}
 
 static void on_tensor(void *user, const bp_gradcheck_tensor *t)
 {
@@ -95,15 +55,17 @@ static int compare(const option_set *options, check *c)
     const settings *v = &options->values;
     bool passed = false;
     TRY(net_model(options, c->context, v->inputs, &c->model));
-    TRY(draw(options, c));
+    TRY(samples_draw(c->model, v->batch, v->inputs, (uint64_t)v->seed, &c->batch));
     if (v->json)
         c->tensors = json_array();
     else
         printf("%-16s %9s %9s %9s  %9s\n", "tensor", "elements", "checked", "kinks", "err/bound");
     bp_gradcheck_options check_options = {
         .struct_size = sizeof check_options, .max_per_tensor = v->max_per_tensor, .tensor = on_tensor, .user = c};
-    TRY(check_library(c->context,
-                      bp_gradcheck(c->model, c->x, c->classes, c->targets, v->batch, &check_options, &passed), NULL));
+    TRY(check_library(
+        c->context,
+        bp_gradcheck(c->model, c->batch.x, c->batch.classes, c->batch.targets, v->batch, &check_options, &passed),
+        NULL));
     if (v->json)
         TRY(json_print(json_pack("{ss ss sI sI sO sb}", "layers", bp_model_layers(c->model), "loss",
                                  bp_loss_name(bp_model_loss(c->model)), "inputs", (json_int_t)v->inputs, "batch",
@@ -123,9 +85,7 @@ static int run(option_set *options)
     if (status == STATUS_OK)
         status = compare(options, &c);
     json_decref(c.tensors);
-    free(c.classes);
-    free(c.targets);
-    free(c.x);
+    samples_free(&c.batch);
     bp_model_destroy(c.model);
     bp_context_destroy(c.context);
     return status;

@@ -6,8 +6,9 @@
  *   f'         s^2 = own^2 + (curvature e_saved)^2; 1 where z is nearer to a kink than K e_z
  *   delta      s^2 = own^2 + (d_a e_f)^2 + (f' e_da)^2
  *   d_w, d_b   s^2 = own^2 + sum_b (delta e_x)^2 + (x e_delta)^2
- * own is the operation's bound of kernels/bounds.h, for inputs that are off by K s. The reference's memory is host
- * memory in double, which is why the values can be read where they are. */
+ * own is the operation's bound of kernels/bounds.h, for inputs that are off by K s; that of a sum of n terms has
+ * sqrt(n) in place of n. The reference's memory is host memory in double, which is why the values can be read where
+ * they are. */
 #include "host/error_bound.h"
 
 #include <math.h>
@@ -34,6 +35,12 @@ typedef struct follower {
     double *row[4];         /* [width] */
     bpi_gradient_bounds *bounds;
 } follower;
+
+/* Of a sum of products: its `terms` roundings are errors like all others, each of at most u times the magnitude. */
+static double sum_scale(const bpi_roundoff *r, int64_t terms, double magnitude)
+{
+    return (sqrt((double)terms) * r->sum + r->product) * magnitude + (double)terms * r->quantum;
+}
 
 /* f' of layer `index` into slope_of, with the layer's ld. */
 static bp_status derive(follower *f, int64_t index)
@@ -113,7 +120,7 @@ static void follow_product(follower *f, int64_t index, int64_t b, int64_t o)
         square += e * weight * e * weight;
     }
     f->z[index][b * f->width + o] = z;
-    f->e_z[index][b * f->width + o] = hypot(bpi_linear_forward_bound(&f->r, layer->inputs, magnitude), sqrt(square));
+    f->e_z[index][b * f->width + o] = hypot(sum_scale(&f->r, layer->inputs + 1, magnitude), sqrt(square));
 }
 
 static bool at_kink(const follower *f, int64_t index, int64_t at)
@@ -241,7 +248,7 @@ static void follow_loss(follower *f)
         magnitude += fabs(row.value);
         square += row.value_scale * row.value_scale;
     }
-    double own = bpi_loss_sum_bound(&f->r, f->rows, magnitude, 0.0) + 3.0 * f->r.sum * magnitude;
+    double own = sum_scale(&f->r, f->rows + 2, magnitude) + 3.0 * f->r.sum * magnitude;
     f->bounds->loss = BPI_ERROR_MULTIPLE * args.scale * hypot(own, sqrt(square));
 }
 
@@ -264,7 +271,7 @@ static void follow_weight_grad(follower *f, int64_t index)
                 double larger = fabs(v) + BPI_ERROR_MULTIPLE * e_v;
                 square += d * e_v * d * e_v + e_d * larger * e_d * larger;
             }
-            double own = bpi_linear_weight_grad_bound(&f->r, f->rows, false, magnitude);
+            double own = sum_scale(&f->r, f->rows, magnitude);
             f->bounds->gradients[tensor->offset + o * tensor->ld + i] = BPI_ERROR_MULTIPLE * hypot(own, sqrt(square));
         }
 }
@@ -281,7 +288,7 @@ static void follow_bias_grad(follower *f, int64_t index)
             magnitude += fabs(delta[b * ld + o]) + BPI_ERROR_MULTIPLE * e_d;
             square += e_d * e_d;
         }
-        double own = bpi_bias_grad_bound(&f->r, f->rows, false, magnitude, 0.0);
+        double own = sum_scale(&f->r, f->rows, magnitude);
         f->bounds->gradients[f->model->tensors[layer->bias].offset + o] = BPI_ERROR_MULTIPLE * hypot(own, sqrt(square));
     }
 }
@@ -291,10 +298,8 @@ static void follow_input_grad(follower *f, int64_t index)
     const bpi_layer *layer = &f->model->layers[index];
     const double *w = bpi_tensor_at(f->model, f->model->parameters, layer->weight);
     const double *delta = f->pass->delta[index & 1], *e_delta = f->e_delta[index & 1];
-    const double *d_x = f->pass->delta[(index + 1) & 1];
     double *e_below = f->e_delta[(index + 1) & 1];
     int64_t ld_w = f->model->tensors[layer->weight].ld, ld = f->pass->layers[index].ld;
-    int64_t ld_below = f->pass->layers[index - 1].ld;
     for (int64_t b = 0; b < f->rows; b++)
         for (int64_t i = 0; i < layer->inputs; i++) {
             double magnitude = 0.0, square = 0.0;
@@ -303,7 +308,7 @@ static void follow_input_grad(follower *f, int64_t index)
                 magnitude += (fabs(delta[b * ld + o]) + BPI_ERROR_MULTIPLE * e) * fabs(weight);
                 square += e * weight * e * weight;
             }
-            double own = bpi_linear_input_grad_bound(&f->r, layer->outputs, d_x[b * ld_below + i], magnitude);
+            double own = sum_scale(&f->r, layer->outputs, magnitude) + f->r.store * magnitude;
             e_below[b * f->width + i] = hypot(own, sqrt(square));
         }
 }

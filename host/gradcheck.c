@@ -93,8 +93,9 @@ static double largest_gradient(const checker *c, const bpi_tensor *tensor)
 static void judge(bp_gradcheck_tensor *report, int64_t i, double analytic, const difference *numeric, double bound)
 {
     double error = fabs(analytic - numeric->value) / bound;
-    /* Written so that NaN is the worst of all. */
-    if (report->checked - report->skipped == 1 || !(error <= report->worst_error)) {
+    /* NaN is the worst of all, and stays it. */
+    bool first = report->checked - report->skipped == 1;
+    if (first || (!isnan(report->worst_error) && !(error <= report->worst_error))) {
         report->worst_error = error;
         report->worst_analytic = analytic;
         report->worst_numeric = numeric->value;

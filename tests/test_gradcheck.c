@@ -1,5 +1,6 @@
 /* test_gradcheck.c: the gradient check passes on every activation with every loss, and fails on a wrong derivative. */
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "backprop/backprop.h"
@@ -117,6 +118,14 @@ static bp_status wrong_weight_grad(bpi_backend *backend, const bpi_linear_plan *
     return BP_STATUS_OK;
 }
 
+static bp_status nan_weight_grad(bpi_backend *backend, const bpi_linear_plan *plan, int lane, const void *delta,
+                                 const void *x, bool accumulate, void *d_w)
+{
+    BPI_TRY(right->linear_weight_grad(backend, plan, lane, delta, x, accumulate, d_w));
+    ((double *)d_w)[0] = (double)NAN;
+    return BP_STATUS_OK;
+}
+
 static bool check_with(bpi_ops wrong)
 {
     bp_context *context = reference();
@@ -140,6 +149,8 @@ Test(gradcheck, fails_on_a_wrong_derivative)
     wrong = *right;
     wrong.linear_weight_grad = wrong_weight_grad;
     cr_expect_not(check_with(wrong), "one weight gradient off by 1e-6");
+    wrong.linear_weight_grad = nan_weight_grad;
+    cr_expect_not(check_with(wrong), "one weight gradient is not a number");
 }
 
 Test(gradcheck, leaves_the_parameters_as_they_were)

@@ -1,4 +1,4 @@
-/* diagnostics.h: is the gradient right? */
+/* diagnostics.h: is the gradient right? By differences of the loss, and by the reference. */
 #ifndef BACKPROP_DIAGNOSTICS_H
 #define BACKPROP_DIAGNOSTICS_H
 
@@ -38,6 +38,31 @@ typedef struct bp_gradcheck_options {
  * errors    INVALID_ARGUMENT, UNSUPPORTED (backend) */
 BP_API bp_status bp_gradcheck(bp_model *model, const float *x, const int64_t *classes, const float *targets,
                               int64_t rows, const bp_gradcheck_options *options, bool *passed);
+
+/* One tensor's result of a verification; `loss` comes first, then the gradients. */
+typedef struct bp_verify_tensor {
+    const char *name;   /* valid during the callback */
+    int64_t elements;
+    double worst_error; /* largest |value - reference| / bound; <= 1 passes */
+    int64_t worst_index;
+    double worst_value, worst_reference, worst_bound; /* there */
+    bool passed;
+} bp_verify_tensor;
+
+typedef void (*bp_verify_callback)(void *user, const bp_verify_tensor *tensor);
+
+typedef struct bp_verify_options {
+    size_t struct_size;
+    bp_verify_callback tensor; /* may be NULL */
+    void *user;
+} bp_verify_options;
+
+/* Computes loss and gradients of one batch on the model's own backend and on `reference`, with the same parameters, and
+ * judges every element by an error bound that follows from the precision, the network and the batch before anything
+ * was computed (docs/numerics.md, "Whole networks"). *passed: all elements are within their bounds.
+ * errors    INVALID_ARGUMENT, OUT_OF_MEMORY, those of a step */
+BP_API bp_status bp_verify(bp_model *model, const float *x, const int64_t *classes, const float *targets, int64_t rows,
+                           const bp_verify_options *options, bool *passed);
 
 #ifdef __cplusplus
 }
