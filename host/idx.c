@@ -15,6 +15,8 @@ enum {
     UNSIGNED_BYTE = 8,
     MAX_RANK = sizeof((bpi_idx *)0)->shape / sizeof(int64_t),
     MAX_INFLATION = 1032, /* deflate codes at most 258 bytes in 2 bits */
+    SMALL_BUFFER = 1 << 12,
+    LARGE_BUFFER = 1 << 17,
 };
 
 typedef struct idx_reader {
@@ -119,7 +121,7 @@ bp_status bpi_idx_read(bp_context *context, const char *path, bpi_idx *array)
             close(descriptor);
         return BPI_FAIL(context, BP_STATUS_OUT_OF_MEMORY, "%s: no memory to decompress it", path);
     }
-    gzbuffer(reader.stream, 1u << 17);
+    gzbuffer(reader.stream, reader.file_bytes < LARGE_BUFFER ? SMALL_BUFFER : LARGE_BUFFER);
     bp_status status = read_array(&reader, array);
     gzclose_r(reader.stream);
     if (status != BP_STATUS_OK)

@@ -5,16 +5,17 @@
 #include <errno.h>
 #include <string.h>
 
-enum { FIRST_CAPACITY = 1 << 18 };
+enum { FIRST_CAPACITY = 1 << 18 }; /* less for a file that is smaller */
 
 bp_status bpi_lines_open(bp_context *context, const char *path, bpi_lines *lines)
 {
     memset(lines, 0, sizeof *lines);
     BPI_TRY(bpi_in_file_open(context, path, &lines->file));
     void *memory;
-    BPI_TRY(bpi_alloc(context, FIRST_CAPACITY + 1, path, &memory));
+    size_t capacity = lines->file.bytes < FIRST_CAPACITY ? (size_t)lines->file.bytes + 1 : FIRST_CAPACITY;
+    BPI_TRY(bpi_alloc(context, capacity + 1, path, &memory));
     lines->buffer = memory;
-    lines->capacity = FIRST_CAPACITY;
+    lines->capacity = capacity;
     return BP_STATUS_OK;
 }
 

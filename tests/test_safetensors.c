@@ -202,6 +202,24 @@ static void assert_values(const char *header, const void *data, size_t bytes, co
     bpi_st_reader_close(reader);
 }
 
+Test(safetensors, all_types_in_one_file_of_python_hold_the_same_values)
+{
+    static const char *const names[] = {"f64", "f32", "f16", "bf16"};
+    bpi_st_reader *reader;
+    BPT_OK(context, bpi_st_reader_open(context, BP_SOURCE_DIR "/tests/data/all_types.safetensors", &reader));
+    cr_assert_eq(bpi_st_tensor_count(reader), 6);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        double got[2] = {0};
+        BPT_OK(context, bpi_st_read_f64(reader, bpi_st_find(reader, names[i]), got));
+        cr_assert(got[0] == 1.5 && got[1] == -2.0, "%s", names[i]);
+    }
+    int64_t number;
+    BPT_OK(context, bpi_st_read_i64(reader, bpi_st_find(reader, "scalar"), &number));
+    cr_assert_eq(number, 7);
+    cr_assert_eq(bpi_st_tensor_at(reader, bpi_st_find(reader, "empty"))->count, 0);
+    bpi_st_reader_close(reader);
+}
+
 Test(safetensors, every_kind_of_half_is_read)
 {
     static const uint16_t bits[] = {0x0000, 0x8000, 0x3c00, 0xc000, 0x0001, 0x03ff,

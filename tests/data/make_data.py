@@ -7,6 +7,7 @@ The same bytes on every run. The values are simple enough that the tests compute
 """
 import csv
 import gzip
+import json
 import pathlib
 import struct
 
@@ -54,7 +55,24 @@ def write_csv():
             writer.writerow([i / 3, -i * 1e-7, float(10**i), i % 3])
 
 
+def write_safetensors():
+    """All types that can be read, a scalar, an empty tensor and metadata; bf16 is the upper half of a float32."""
+    values = np.array([1.5, -2.0], dtype="<f4")
+    bf16 = (values.view("<u4") >> 16).astype("<u2")
+    tensors = [("f64", "F64", [2], values.astype("<f8")), ("f32", "F32", [2, 1], values), ("f16", "F16", [1, 2],
+               values.astype("<f2")), ("bf16", "BF16", [2], bf16), ("empty", "F32", [0, 3], values[:0]),
+               ("scalar", "I64", [], np.array([7], dtype="<i8"))]
+    header, data = {"__metadata__": {"format": "pt"}}, b""
+    for name, dtype, shape, array in tensors:
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + array.nbytes]}
+        data += array.tobytes()
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    (HERE / "all_types.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
 if __name__ == "__main__":
     write_npy()
     write_idx()
     write_csv()
+    write_safetensors()
