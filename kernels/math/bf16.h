@@ -1,5 +1,5 @@
 /* bf16, the upper half of an f32, and back. Exact to f32; to bf16 rounded to nearest, ties to even, relative error at
- * most 2^-9 in the normal range. Infinity stays, a finite value past 0x1.fep127 + half a unit becomes infinity, NaN
+ * most 2^-8 in the normal range. Infinity stays, a finite value past 0x1.fep127 + half a unit becomes infinity, NaN
  * stays NaN (quiet, so that truncating its payload cannot make infinity of it), denormals are kept. */
 #ifndef BPI_MATH_BF16_H
 #define BPI_MATH_BF16_H
