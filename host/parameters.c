@@ -91,7 +91,7 @@ int64_t bpi_tensor_in_file_order(const bp_model *model, int64_t index)
             return index == 0 ? layer->weight : layer->bias;
         index -= here;
     }
-    assert(!"index past the last tensor");
+    assert(false && "index past the last tensor");
     return -1;
 }
 

@@ -139,9 +139,9 @@ static bp_status prepare(run *r)
     r->data_seconds_before = trainer->data_seconds;
     r->progress = (bp_progress){.epochs = r->options.epochs,
                                 .steps_per_epoch = r->steps_per_epoch,
-                                .test_loss = NAN,
-                                .test_accuracy = NAN,
-                                .result = {.loss = NAN, .accuracy = NAN, .grad_norm = NAN}};
+                                .test_loss = (double)NAN,
+                                .test_accuracy = (double)NAN,
+                                .result = {.loss = (double)NAN, .accuracy = (double)NAN, .grad_norm = (double)NAN}};
     BPI_TRY(bpi_array_bytes(trainer->context, rows, sizeof *r->order, "bp_train", &r->order_bytes));
     BPI_TRY(bpi_alloc(trainer->context, r->order_bytes, "bp_train", (void **)&r->order));
     return backend->ops->source_prepare ? backend->ops->source_prepare(backend, &r->data->source) : BP_STATUS_OK;

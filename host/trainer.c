@@ -34,17 +34,17 @@ static bp_status check_numbers(bp_context *context, const bp_trainer_options *o)
         return wrong(context, "beta1", o->beta1, "at least 0 and below 1");
     if (!within(o->beta2, 0.0, 1.0))
         return wrong(context, "beta2", o->beta2, "at least 0 and below 1");
-    if (!within(o->epsilon, 0.0, INFINITY))
+    if (!within(o->epsilon, 0.0, (double)INFINITY))
         return wrong(context, "epsilon", o->epsilon, "at least 0");
-    if (!within(o->weight_decay, 0.0, INFINITY))
+    if (!within(o->weight_decay, 0.0, (double)INFINITY))
         return wrong(context, "weight_decay", o->weight_decay, "at least 0");
-    if (!within(o->clip_norm, 0.0, INFINITY))
+    if (!within(o->clip_norm, 0.0, (double)INFINITY))
         return wrong(context, "clip_norm", o->clip_norm, "above 0, or 0 for none");
-    if (!within(o->clip_value, 0.0, INFINITY))
+    if (!within(o->clip_value, 0.0, (double)INFINITY))
         return wrong(context, "clip_value", o->clip_value, "above 0, or 0 for none");
     if (o->warmup_steps < 0)
         return wrong(context, "warmup_steps", (double)o->warmup_steps, "at least 0");
-    if (!within(o->schedule_gamma, 0.0, INFINITY))
+    if (!within(o->schedule_gamma, 0.0, (double)INFINITY))
         return wrong(context, "schedule_gamma", o->schedule_gamma, "above 0, or 0 for 0.1");
     return BP_STATUS_OK;
 }
