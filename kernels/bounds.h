@@ -159,8 +159,8 @@ static inline double bpi_activation_forward_bound(const bpi_roundoff *r, bp_acti
     return bpi_stored_bound(r, value, own + inherited);
 }
 
-/* Of f'(z) from what was saved, taken as exact. `value` is f'. In f32 the formulas of the inverted ones are a few
- * roundings long; the others' bounds are those of kernels/math. */
+/* Of f'(z) from what was saved, taken as exact; `value` is f'. From a = f(z) it takes a few roundings; from z, in f32,
+ * what kernels/math derives, and in f64 the roundoffs of its terms and of the exponentials' arguments. */
 static inline double bpi_derivative_own_bound(const bpi_roundoff *r, bp_activation activation, double saved,
                                               double value)
 {

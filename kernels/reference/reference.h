@@ -23,7 +23,7 @@ static inline double *bpi_reference_row(bpi_matrix matrix, int64_t row)
     return (double *)matrix.data + row * matrix.ld;
 }
 
-/* activation.c: f(z), and f'(z) from what the forward saved */
+/* activation.c */
 double bpi_reference_activation(bp_activation activation, float slope, double z);
 double bpi_reference_sigmoid(double z);
 double bpi_reference_softplus(double z);

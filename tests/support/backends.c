@@ -6,8 +6,8 @@
 #include <string.h>
 
 static const bpt_target targets[] = {
-    {"reference f64", bpi_reference_ops, BP_PRECISION_F64, false},
-    {"cpu f32", bpi_cpu_ops, BP_PRECISION_F32, true},
+    {"reference f64", bpi_reference_ops, BP_PRECISION_F64},
+    {"cpu f32", bpi_cpu_ops, BP_PRECISION_F32},
 };
 
 const bpt_target *bpt_target_at(int index)

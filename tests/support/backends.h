@@ -5,8 +5,6 @@
 #ifndef BPT_BACKENDS_H
 #define BPT_BACKENDS_H
 
-#include <stdbool.h>
-
 #include "kernels/bounds.h"
 #include "kernels/ops.h"
 
@@ -14,7 +12,6 @@ typedef struct bpt_target {
     const char *name; /* "cpu f32" */
     const bpi_ops *(*ops)(void);
     bp_precision precision;
-    bool threads; /* makes use of more than one */
 } bpt_target;
 
 /* The i-th target, NULL past the end. The first is the reference. */
