@@ -1,7 +1,7 @@
 /* backends.h: the one list of what the operation tests run on, and a backend made for a test.
  *
  * A device counts what its backend allocates through the hooks, so that a test sees a leak at bpt_close and an
- * allocation inside an operation in bpt_ok. */
+ * allocation inside an operation in BPT_RUN. */
 #ifndef BPT_BACKENDS_H
 #define BPT_BACKENDS_H
 
