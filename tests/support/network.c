@@ -9,11 +9,6 @@
 
 #define GOLDEN BP_SOURCE_DIR "/tests/golden/"
 
-void bpt_ok(bp_context *context, bp_status status, const char *what)
-{
-    cr_assert_eq(status, BP_STATUS_OK, "%s: %s", what, bp_last_error(context));
-}
-
 const char *bpt_network_text(const json_t *entry, const char *key)
 {
     const char *text = json_string_value(json_object_get(entry, key));

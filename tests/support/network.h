@@ -7,6 +7,7 @@
 #include "backprop/backprop.h"
 #include "host/error_bound.h"
 #include "host/safetensors.h"
+#include "support/run.h"
 
 /* Two programs in double differ by the order of their sums: a few hundred roundings of 1.1e-16 in these networks. */
 #define BPT_REFERENCE_TOLERANCE 1e-12
@@ -18,9 +19,6 @@ typedef struct bpt_network {
     bp_trainer *trainer;
     bpi_st_reader *golden;
 } bpt_network;
-
-/* Fails the test with the context's words unless the status is OK. */
-void bpt_ok(bp_context *context, bp_status status, const char *what);
 
 /* The array of the manifest, of at least 30 networks, to be given to json_decref; and a text of one of its entries. */
 json_t *bpt_network_manifest(void);
