@@ -5,30 +5,10 @@
 #include <stdlib.h>
 
 #include "host/csv.h"
-#include "support/folder.h"
-#include "support/hooks.h"
+#include "support/fixture.h"
 #include "support/random.h"
-#include "support/status.h"
 
 #define DATA BP_SOURCE_DIR "/tests/data/"
-
-static bpt_hooks hooks;
-static bp_context *context;
-static bpt_folder folder;
-
-static void set_up(void)
-{
-    hooks = (bpt_hooks){0};
-    context = bpt_hooks_context(&hooks);
-    folder = bpt_folder_make();
-}
-
-static void tear_down(void)
-{
-    bpt_folder_remove(&folder);
-    bp_context_destroy(context);
-    cr_assert_eq(hooks.live, 0);
-}
 
 TestSuite(csv, .init = set_up, .fini = tear_down);
 
