@@ -27,7 +27,11 @@
         }                                                                                                              \
     } while (0)
 
-void scenario(void);
+#ifdef __cplusplus
+extern "C"
+#endif
+    void
+    scenario(void);
 
 /* Device memory that is initialised and waited for. */
 static inline float *device_floats(size_t count)

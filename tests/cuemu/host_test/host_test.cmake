@@ -20,16 +20,21 @@ function(cuemu_program TARGET)
     target_link_libraries(${TARGET} PRIVATE ${CMAKE_DL_LIBS} m)
 endfunction()
 
-# cuemu_object(out source architectures...): nvcc's object with plain PTX of each architecture and line numbers.
-function(cuemu_object OUT SOURCE)
+# cuemu_object(out source definition architectures...): nvcc's object with plain PTX of each architecture and line
+# numbers; definition may be empty.
+function(cuemu_object OUT SOURCE DEFINITION)
     get_filename_component(NAME ${SOURCE} NAME_WE)
     string(JOIN "_" SUFFIX ${ARGN})
-    set(OBJECT ${CMAKE_CURRENT_BINARY_DIR}/cuda/${NAME}_${SUFFIX}.o)
+    set(OBJECT ${CMAKE_CURRENT_BINARY_DIR}/cuda/${NAME}${DEFINITION}_${SUFFIX}.o)
     set(CODE)
+    if(DEFINITION)
+        set(CODE -D${DEFINITION})
+    endif()
     foreach(ARCH ${ARGN})
         list(APPEND CODE -gencode arch=compute_${ARCH},code=compute_${ARCH})
     endforeach()
     add_custom_command(OUTPUT ${OBJECT} DEPENDS ${SOURCE} ${CMAKE_CURRENT_SOURCE_DIR}/host_test/ordinary.h
+                       ${CMAKE_CURRENT_SOURCE_DIR}/faults/host.h
         COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_CURRENT_BINARY_DIR}/cuda
         COMMAND ${CUEMU_NVCC} -std=c++17 -g -O2 -lineinfo --no-compress ${CODE} -Werror all-warnings
                 -I${CMAKE_CURRENT_SOURCE_DIR} -I${CMAKE_CURRENT_SOURCE_DIR}/faults -c ${SOURCE} -o ${OBJECT}
@@ -62,8 +67,8 @@ endforeach()
 # Ordinary CUDA, as each architecture's PTX; and with NVIDIA's libraries, where it must say that there is no device.
 if(CUEMU_NVCC)
     foreach(ARCH 75 80 86 90 100)
-        cuemu_object(FIRST ${CMAKE_CURRENT_SOURCE_DIR}/host_test/ordinary.cu ${ARCH})
-        cuemu_object(SECOND ${CMAKE_CURRENT_SOURCE_DIR}/host_test/ordinary_second.cu ${ARCH})
+        cuemu_object(FIRST ${CMAKE_CURRENT_SOURCE_DIR}/host_test/ordinary.cu "" ${ARCH})
+        cuemu_object(SECOND ${CMAKE_CURRENT_SOURCE_DIR}/host_test/ordinary_second.cu "" ${ARCH})
         cuemu_program(cuemu_test_ordinary_${ARCH} host_test/test_ordinary.c ${FIRST} ${SECOND})
         target_link_libraries(cuemu_test_ordinary_${ARCH} PRIVATE ${CRITERION_LIBRARY} stdc++)
         cuemu_modes(ordinary_${ARCH} cuemu_test_ordinary_${ARCH})
@@ -75,18 +80,31 @@ endif()
 # The fault corpus: a report for each fault, silence for each repaired twin.
 file(GLOB CUEMU_HOST_FAULTS CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/faults/host_*.c)
 list(FILTER CUEMU_HOST_FAULTS EXCLUDE REGEX "host_main.c$")
-function(cuemu_fault SOURCE)
+function(cuemu_fault_pair SOURCE FAULTY REPAIRED)
     get_filename_component(NAME ${SOURCE} NAME_WE)
-    cuemu_program(cuemu_fault_${NAME} faults/host_main.c ${ARGN})
-    cuemu_program(cuemu_fault_${NAME}_repaired faults/host_main.c ${ARGN})
+    cuemu_program(cuemu_fault_${NAME} faults/host_main.c ${FAULTY})
+    cuemu_program(cuemu_fault_${NAME}_repaired faults/host_main.c ${REPAIRED})
     target_compile_definitions(cuemu_fault_${NAME}_repaired PRIVATE REPAIRED)
+    if(SOURCE MATCHES "cu$")
+        target_link_libraries(cuemu_fault_${NAME} PRIVATE stdc++)
+        target_link_libraries(cuemu_fault_${NAME}_repaired PRIVATE stdc++)
+    endif()
     add_test(NAME cuemu_fault_${NAME}
         COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/faults/check_host_fault.sh ${CUEMU_LIBRARY_DIR}
                 $<TARGET_FILE:cuemu_fault_${NAME}> $<TARGET_FILE:cuemu_fault_${NAME}_repaired> ${SOURCE})
 endfunction()
 foreach(SOURCE ${CUEMU_HOST_FAULTS})
-    cuemu_fault(${SOURCE} ${SOURCE})
+    cuemu_fault_pair(${SOURCE} ${SOURCE} ${SOURCE})
 endforeach()
+if(CUEMU_NVCC)
+    file(GLOB CUEMU_LAUNCH_FAULTS CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/faults/host_*.cu)
+    foreach(SOURCE ${CUEMU_LAUNCH_FAULTS})
+        get_filename_component(NAME ${SOURCE} NAME_WE)
+        cuemu_object(OBJECT ${SOURCE} "" 75)
+        cuemu_object(REPAIRED ${SOURCE} REPAIRED 75)
+        cuemu_fault_pair(${SOURCE} ${OBJECT} ${REPAIRED})
+    endforeach()
+endif()
 
 # What our CUDA objects import and what NVIDIA exports, against what cuemu has.
 if(CUEMU_REAL_CUDART AND CUEMU_NVCC)
@@ -94,3 +112,8 @@ if(CUEMU_REAL_CUDART AND CUEMU_NVCC)
         ${CUEMU_LIBRARY_DIR} ${CUEMU_REAL_CUDART} ${CUEMU_REAL_CUBLAS} ${CUEMU_REAL_CUBLASLT}
         ${CMAKE_CURRENT_SOURCE_DIR} ${CMAKE_CURRENT_BINARY_DIR}/cuda)
 endif()
+
+# The tool and the hard errors.
+cuemu_program(cuemu_tool_program host_test/tool_program.c)
+add_test(NAME cuemu_tool COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/host_test/check_tool.sh $<TARGET_FILE:cuemu_run>
+                                 $<TARGET_FILE:cuemu_tool_program>)
