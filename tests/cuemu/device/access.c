@@ -3,6 +3,7 @@
 #include "device/exec.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -50,13 +51,38 @@ static const char *verb(const access *a)
     return verbs[a->mode];
 }
 
+/* explain_shared: which array of the block an address belongs to, or comes after. */
+static const char *explain_shared(const access *a, char *text, size_t text_bytes)
+{
+    const cue_block *b = a->warp->block;
+    const struct cue_module *m = b->module;
+    const cue_symbol *nearest = NULL;
+    uint64_t dynamic = m->shared_static_end;
+    if (a->address >= dynamic && b->config->dynamic_shared_bytes > 0) {
+        snprintf(text, text_bytes, "byte %llu of %zu dynamic ones", (unsigned long long)(a->address - dynamic),
+                 b->config->dynamic_shared_bytes);
+        return text;
+    }
+    for (uint32_t i = 0; i < b->kernel->shared_count; i++) {
+        const cue_symbol *s = &m->symbols[b->kernel->shared[i]];
+        if (!s->dynamic && s->value <= a->address && (nearest == NULL || s->value > nearest->value))
+            nearest = s;
+    }
+    if (nearest == NULL)
+        snprintf(text, text_bytes, "address %llu, where the block has none", (unsigned long long)a->address);
+    else
+        snprintf(text, text_bytes, "byte %llu of %llu in %.*s", (unsigned long long)(a->address - nearest->value),
+                 (unsigned long long)nearest->bytes, (int)nearest->name.length, nearest->name.text);
+    return text;
+}
+
 static void report_fault(const access *a, cue_report_kind kind, cue_error error)
 {
     char text[200];
     cue_place place = cue_exec_place(a->warp, a->insn, a->lane);
     if (a->space == CUE_SHARED)
-        cue_report(kind, &place, "%s of %u bytes at shared address %llu; the block has %u bytes", verb(a), a->bytes,
-                   (unsigned long long)a->address, a->warp->block->total_shared);
+        cue_report(kind, &place, "%s of %u bytes of shared memory: %s; the block has %u bytes", verb(a), a->bytes,
+                   explain_shared(a, text, sizeof text), a->warp->block->total_shared);
     else if (a->space == CUE_LOCAL)
         cue_report(kind, &place, "%s of %u bytes at local address %llu; the thread has %u bytes", verb(a), a->bytes,
                    (unsigned long long)a->address, a->warp->block->local_bytes);
@@ -85,10 +111,9 @@ static void report_race(const access *a, cue_conflict conflict)
     char text[200];
     if (a->space == CUE_SHARED)
         cue_report(CUE_RACE_SHARED, &place,
-                   "%s of %u bytes at shared address %llu, and thread (%u,%u,%u) %s; no barrier "
-                   "between",
-                   verb(a), a->bytes, (unsigned long long)a->address, thread % n[0], thread / n[0] % n[1],
-                   thread / (n[0] * n[1]), did);
+                   "%s of %u bytes of shared memory: %s; thread (%u,%u,%u) %s, no barrier between", verb(a), a->bytes,
+                   explain_shared(a, text, sizeof text), thread % n[0], thread / n[0] % n[1], thread / (n[0] * n[1]),
+                   did);
     else
         cue_report(CUE_RACE_GLOBAL, &place,
                    "%s of %u bytes at %p (%s), and block (%u,%u,%u) thread (%u,%u,%u) %s; "

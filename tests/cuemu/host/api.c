@@ -25,6 +25,8 @@ static void check_last(void)
     pthread_mutex_lock(&lock);
     current = (cue_site){.call = "exit"};
     cue_op_require_all();
+    if (sticky != cudaSuccess) /* nothing can be released any more: every call gives the sticky error */
+        return;
     cue_handle_report_leaks();
     cue_memory_report_leaks();
     cue_pinned_report_leaks();
