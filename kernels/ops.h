@@ -2,19 +2,17 @@
  *
  * Rules that hold for every entry
  *   memory     all arrays are the backend's memory (bpi_ops.allocate) unless the comment says host
- *   types      `activation` arrays (x, z, a, delta, d_a, d_x) have traits.activation_type, `parameter` arrays (w, b, d_w,
- *              d_b, optimiser state, value targets) traits.parameter_type
- *   matrices   row-major with a leading dimension ld >= cols in elements; what lies between cols and ld is neither read
- *              nor written, except in parameter matrices, where it is zero and stays zero
- *   aliasing   outputs overlap no input unless the comment allows it
- *   order      an entry may return before the work is done; work of one lane is done in the order of the calls. Lane 0
- *              is the main one; only entries with a `lane` argument can run on lane 1, and lane_fork / lane_join order them
- *   repeat     the same bits on every run and for any number of threads; how a sum is split depends on shapes alone
- *   errors     a status, with the words in backend->error; shapes and pointers are the caller's duty (assert)
- *   NaN        NaN in an input reaches the outputs that depend on it
- * The bounds in the comments are against exact arithmetic on the same inputs; u is the unit roundoff of the accumulation
- * (2^-24 for f32 and bf16 inputs, 2^-53 for f64), gamma(n) = n u / (1 - n u); docs/numerics.md derives them, and
- * kernels/bounds.h has them as functions. */
+ *   types      `activation` arrays (x, z, a, delta, d_a, d_x) have traits.activation_type, `parameter` arrays (w, b,
+ * d_w, d_b, optimiser state, value targets) traits.parameter_type matrices   row-major with a leading dimension ld >=
+ * cols in elements; what lies between cols and ld is neither read nor written, except in parameter matrices, where it
+ * is zero and stays zero aliasing   outputs overlap no input unless the comment allows it order      an entry may
+ * return before the work is done; work of one lane is done in the order of the calls. Lane 0 is the main one; only
+ * entries with a `lane` argument can run on lane 1, and lane_fork / lane_join order them repeat     the same bits on
+ * every run and for any number of threads; how a sum is split depends on shapes alone errors     a status, with the
+ * words in backend->error; shapes and pointers are the caller's duty (assert) NaN        NaN in an input reaches the
+ * outputs that depend on it The bounds in the comments are against exact arithmetic on the same inputs; u is the unit
+ * roundoff of the accumulation (2^-24 for f32 and bf16 inputs, 2^-53 for f64), gamma(n) = n u / (1 - n u);
+ * docs/numerics.md derives them, and kernels/bounds.h has them as functions. */
 #ifndef BPI_OPS_H
 #define BPI_OPS_H
 
@@ -27,7 +25,7 @@
 #include "backprop/train.h"
 #include "error.h"
 
-#define BPI_OPS_VERSION 1
+#define BPI_OPS_VERSION 2
 
 typedef enum bpi_type { BPI_TYPE_F64, BPI_TYPE_F32, BPI_TYPE_BF16, BPI_TYPE_U8 } bpi_type;
 
@@ -66,7 +64,8 @@ typedef struct bpi_backend {
 
 /* ---------------------------------------------------------------- the step's scalars */
 
-/* Constant for the life of a trainer; host memory, read during the call. All options resolved: no zero means a default. */
+/* Constant for the life of a trainer; host memory, read during the call. All options resolved: no zero means a default.
+ */
 typedef struct bpi_hyper {
     bp_optimizer optimizer;
     double lr, momentum, beta1, beta2, epsilon, weight_decay;
@@ -79,14 +78,14 @@ typedef struct bpi_hyper {
 
 /* Lives in the backend's memory, one a trainer; plain bytes for upload and download. */
 typedef struct bpi_step_state {
-    int64_t step;        /* steps done */
-    double loss_sum;     /* sum of the loss over this step's samples so far, times the scale given to `loss` */
-    int64_t correct;     /* right classes so far */
-    double grad_norm;    /* written by update_prepare, as the rest below */
-    double clip_factor;  /* min(1, clip_norm / (grad_norm + 1e-6)), 1 where off */
-    double lr;           /* of this step */
+    int64_t step;       /* steps done */
+    double loss_sum;    /* sum of the loss over this step's samples so far, times the scale given to `loss` */
+    int64_t correct;    /* right classes so far */
+    double grad_norm;   /* written by update_prepare, as the rest below */
+    double clip_factor; /* min(1, clip_norm / (grad_norm + 1e-6)), 1 where off */
+    double lr;          /* of this step */
     double bias_correction1, bias_correction2; /* 1 - beta^step, for adam and adamw; 1 for sgd */
-    int64_t nonfinite;   /* 1: the gradients hold NaN or infinity; update then changes nothing and step stays */
+    int64_t nonfinite; /* 1: the gradients hold NaN or infinity; update then changes nothing and step stays */
 } bpi_step_state;
 
 /* ---------------------------------------------------------------- arguments of the larger operations */
@@ -107,12 +106,64 @@ typedef struct bpi_linear_plan bpi_linear_plan; /* each backend defines its own 
 typedef struct bpi_activation_args {
     bp_activation activation;
     float slope;
-    bpi_matrix saved;  /* [B,O] a = f(z), or z where BP_ACTIVATION_LIST says saves_z */
-    bpi_matrix d_a;    /* [B,O] dL/da */
-    bpi_matrix delta;  /* [B,O] out: d_a * f'(z); may be d_a itself */
-    void *d_b;         /* [O] out: column sums of delta; NULL: not wanted */
-    bool accumulate;   /* d_b += instead of = */
+    bpi_matrix saved; /* [B,O] a = f(z), or z where BP_ACTIVATION_LIST says saves_z */
+    bpi_matrix d_a;   /* [B,O] dL/da */
+    bpi_matrix delta; /* [B,O] out: d_a * f'(z); may be d_a itself */
+    void *d_b;        /* [O] out: column sums of delta; NULL: not wanted */
+    bool accumulate;  /* d_b += instead of = */
 } bpi_activation_args;
+
+/* What a block does after its product where it does more than an activation:
+ *   y = norm(u),  a = f(y),  out = dropout(a) + skip
+ * Batch norm and layer norm as torch.nn.BatchNorm1d and LayerNorm define them: xhat = (u - mean) * inv_std over the B
+ * rows of a column, or the O columns of a row; inv_std = 1 / sqrt(var + epsilon) with the biased variance; y = gamma
+ * xhat + beta; running = (1 - momentum) running + momentum * (mean, unbiased variance B / (B - 1)). In evaluation batch
+ * norm takes the running values, and nothing is dropped. Inverted dropout: out = keep ? a / (1 - p) : 0. Element (b, o)
+ * is kept where word[o % 4] of the Philox4x32-10 block with key `seed`, counter (first_row + b) * ceil(O / 4) + o / 4
+ * (low 64 bits) and (state->step << 16 | layer) (high 64 bits) is at least p 2^32, rounded down. The same in forward
+ * and backward of a step, and on every backend. */
+typedef struct bpi_block_spec {
+    bp_activation activation;
+    float slope;
+    bp_norm norm;
+    double norm_epsilon, norm_momentum;
+    float dropout; /* p; 0: none */
+} bpi_block_spec;
+
+typedef struct bpi_dropout_key {
+    uint64_t seed, layer; /* layer < 2^16 */
+    const bpi_step_state *state;
+    int64_t first_row; /* of this part in the step's batch */
+} bpi_dropout_key;
+
+typedef struct bpi_block_args {
+    bpi_block_spec spec;
+    bool training;
+    bpi_matrix u;                     /* [B,O] x w^T + b */
+    const void *gamma, *beta;         /* [O] parameter_type; NULL without norm */
+    void *running_mean, *running_var; /* [O] parameter_type, batch norm: moved in training (NULL: not wanted), used in
+                                         evaluation */
+    void *mean, *inv_std;             /* out: [O] batch norm, [B] layer norm; parameter_type; NULL without norm */
+    bpi_dropout_key key;
+    bpi_matrix skip; /* [B,O]; data NULL: none */
+    bpi_matrix a;    /* out: may be u where there is no norm and the activation does not save z */
+    bpi_matrix out;  /* out: may be a where there is neither dropout nor skip */
+} bpi_block_args;
+
+typedef struct bpi_block_grad_args {
+    bpi_block_spec spec;
+    bpi_matrix u, a; /* as forward left them, in training; u is not read where it may have been a */
+    const void *gamma, *beta, *mean, *inv_std;
+    bpi_dropout_key key;
+    bpi_matrix d_out;       /* [B,O] dL/d out */
+    bpi_matrix d_out_skip;  /* [B,O] what later blocks' skips add to it; data NULL: nothing */
+    bpi_matrix d_skip;      /* [B,O] out: dL/d out, for the block that this one's skip comes from; data NULL */
+    bool d_skip_accumulate; /* += instead of = */
+    bpi_matrix delta;       /* [B,O] out: dL/du; may be d_out itself */
+    void *d_gamma, *d_beta; /* [O] out; NULL without norm */
+    void *d_b;              /* [O] out: column sums of delta; NULL: not wanted */
+    bool accumulate;        /* d_gamma, d_beta, d_b: += instead of = */
+} bpi_block_grad_args;
 
 typedef struct bpi_loss_args {
     bp_loss loss;
@@ -120,34 +171,34 @@ typedef struct bpi_loss_args {
     bpi_matrix z;           /* [B,O] what the network puts out */
     const int64_t *classes; /* [B], or NULL and */
     bpi_matrix targets;     /* [B,O] parameter_type */
-    double scale;           /* 1/m, m the samples of the whole step; for the losses that are means over elements 1/(m O) */
-    bpi_matrix delta;       /* [B,O] out: scale * dl/dz; data NULL: not wanted; may be z itself */
-    void *d_b;              /* [O] out: column sums of delta; NULL: not wanted */
-    bool accumulate;        /* d_b += instead of = */
-    bpi_step_state *state;  /* loss_sum += scale * sum of l; correct += rows whose largest z (the first of equals) is at
-                               the class, or at the largest target; for bce with O = 1: (z > 0) == (t > 0.5) */
+    double scale;     /* 1/m, m the samples of the whole step; for the losses that are means over elements 1/(m O) */
+    bpi_matrix delta; /* [B,O] out: scale * dl/dz; data NULL: not wanted; may be z itself */
+    void *d_b;        /* [O] out: column sums of delta; NULL: not wanted */
+    bool accumulate;  /* d_b += instead of = */
+    bpi_step_state *state; /* loss_sum += scale * sum of l; correct += rows whose largest z (the first of equals) is at
+                              the class, or at the largest target; for bce with O = 1: (z > 0) == (t > 0.5) */
 } bpi_loss_args;
 
 /* Samples in host memory. */
 typedef struct bpi_source {
-    const void *x;          /* [N, inputs] dense, x_type F32 or U8 */
+    const void *x; /* [N, inputs] dense, x_type F32 or U8 */
     bpi_type x_type;
-    float divisor;          /* U8: the value is x / divisor */
+    float divisor; /* U8: the value is x / divisor */
     int64_t rows, inputs;
     const int64_t *classes; /* [N] or NULL */
     const float *targets;   /* [N, target_cols] or NULL */
     int64_t target_cols;
-    void *resident;         /* the backend's own copy, made by source_prepare; NULL otherwise */
+    void *resident; /* the backend's own copy, made by source_prepare; NULL otherwise */
 } bpi_source;
 
 typedef struct bpi_load_args {
     const bpi_source *source;
-    const int64_t *index;          /* host [rows]: which samples; NULL: first, first + 1, ... */
+    const int64_t *index; /* host [rows]: which samples; NULL: first, first + 1, ... */
     int64_t first, rows;
-    const float *mean, *inv_std;   /* backend memory, f32 [inputs]; NULL: taken as they are */
-    bpi_matrix x;                  /* out [rows, inputs]: (value - mean) * inv_std; between cols and ld: zero */
-    int64_t *classes;              /* out [rows], or NULL */
-    bpi_matrix targets;            /* out [rows, target_cols], parameter_type, or data NULL */
+    const float *mean, *inv_std; /* backend memory, f32 [inputs]; NULL: taken as they are */
+    bpi_matrix x;                /* out [rows, inputs]: (value - mean) * inv_std; between cols and ld: zero */
+    int64_t *classes;            /* out [rows], or NULL */
+    bpi_matrix targets;          /* out [rows, target_cols], parameter_type, or data NULL */
 } bpi_load_args;
 
 /* Parameters as one array: count elements, padding included. */
@@ -155,10 +206,10 @@ typedef struct bpi_update_args {
     const bpi_hyper *hyper;
     bpi_step_state *state;
     int64_t count;
-    void *parameters;  /* in and out */
+    void *parameters; /* in and out */
     const void *gradients;
-    void *state1;      /* momentum buffer, or first moment; NULL for sgd without momentum */
-    void *state2;      /* second moment; NULL for sgd */
+    void *state1; /* momentum buffer, or first moment; NULL for sgd without momentum */
+    void *state2; /* second moment; NULL for sgd */
 } bpi_update_args;
 
 /* ---------------------------------------------------------------- the table */
@@ -178,7 +229,8 @@ struct bpi_ops {
     bp_status (*allocate)(bpi_backend *backend, size_t bytes, void **memory);
     void (*release)(bpi_backend *backend, void *memory, size_t bytes);
 
-    /* upload: host to backend, in the order of lane 0; `source` may be reused on return. download waits for all lanes. */
+    /* upload: host to backend, in the order of lane 0; `source` may be reused on return. download waits for all lanes.
+     */
     bp_status (*upload)(bpi_backend *backend, const void *source, size_t bytes, void *destination);
     bp_status (*download)(bpi_backend *backend, const void *source, size_t bytes, void *destination);
     bp_status (*zero)(bpi_backend *backend, void *memory, size_t bytes);
@@ -260,20 +312,28 @@ struct bpi_ops {
     bp_status (*update_prepare)(bpi_backend *backend, const bpi_hyper *hyper, const void *gradients, int64_t count,
                                 bpi_step_state *state);
 
-    /* update: clamp, clip, decay and move all parameters, and their state, in one pass. Nothing where state->nonfinite. */
+    /* update: clamp, clip, decay and move all parameters, and their state, in one pass. Nothing where state->nonfinite.
+     */
     bp_status (*update)(bpi_backend *backend, const bpi_update_args *args);
 
     /* ---- optional: NULL where a backend has none ---- */
 
-    /* leading_dimension: the ld that suits a matrix of `cols` columns best, a multiple of traits.alignment; without it, the
-     * smallest such multiple. Rows that lie a multiple of 512 bytes apart compete for the same lines of a cache. */
+    /* block_forward, block_backward: see bpi_block_spec. Without them a backend runs no blocks with norm, dropout or
+     * skip.
+     * requires  batch norm in training: B >= 2
+     * order     means and variances in two passes or by an equivalent that does not cancel; docs/numerics.md */
+    bp_status (*block_forward)(bpi_backend *backend, const bpi_block_args *args);
+    bp_status (*block_backward)(bpi_backend *backend, const bpi_block_grad_args *args);
+
+    /* leading_dimension: the ld that suits a matrix of `cols` columns best, a multiple of traits.alignment; without it,
+     * the smallest such multiple. Rows that lie a multiple of 512 bytes apart compete for the same lines of a cache. */
     int64_t (*leading_dimension)(const bpi_backend *backend, int64_t cols);
 
-    /* linear_hidden_delta: linear_input_grad and, on its result while it is in the cache, activation_backward of the layer
-     * below: args->delta [B,I] = (delta w) * f'(args->saved), args->d_b as there. args->d_a is not looked at.
+    /* linear_hidden_delta: linear_input_grad and, on its result while it is in the cache, activation_backward of the
+     * layer below: args->delta [B,I] = (delta w) * f'(args->saved), args->d_b as there. args->d_a is not looked at.
      * ensures   the same bits in delta as the two calls; d_b within the bound of activation_backward */
-    bp_status (*linear_hidden_delta)(bpi_backend *backend, const bpi_linear_plan *plan, const void *delta, const void *w,
-                                     const bpi_activation_args *args);
+    bp_status (*linear_hidden_delta)(bpi_backend *backend, const bpi_linear_plan *plan, const void *delta,
+                                     const void *w, const bpi_activation_args *args);
 
     /* What is called between begin and end is recorded, not run; launch runs it again with the same arguments. */
     bp_status (*capture_begin)(bpi_backend *backend);
