@@ -1,7 +1,7 @@
 /* loops.h: the loops over elements, each in one thread, as a table of functions per instruction set.
  *
- * All sets give the same bits: the formulas of kernels/math do, nothing is contracted, and sums run over a fixed number
- * of lanes (lanes.h) whatever the width of a register is. */
+ * All sets give the same bits: the formulas of kernels/math do, nothing is contracted, and no sum is split by the width
+ * of a register. */
 #ifndef BPI_CPU_LOOPS_H
 #define BPI_CPU_LOOPS_H
 
@@ -10,6 +10,14 @@
 
 #include "kernels/math/optimizer.h"
 #include "kernels/ops.h"
+
+/* The loss works on this many rows at a time, and wants bpi_cpu_loss_scratch(O) floats to do it in. */
+#define BPI_CPU_LOSS_ROWS 8
+
+static inline int64_t bpi_cpu_loss_scratch(int64_t outputs)
+{
+    return 3 * BPI_CPU_LOSS_ROWS * outputs;
+}
 
 /* A tile of a matrix: row r starts at data + r * ld. */
 typedef struct bpi_cpu_tile {
@@ -54,8 +62,9 @@ typedef struct bpi_cpu_loops {
     void (*add_parts)(int64_t count, const float *parts, int64_t part_stride, int64_t part_count, bool accumulate,
                       float *out);
 
-    /* Rows first .. first + rows - 1 of the batch; sums as in backward; adds to *totals. */
-    void (*loss)(const bpi_loss_args *args, int64_t first, int64_t rows, float *sums, bpi_cpu_loss_sums *totals);
+    /* Rows first .. first + rows - 1 of the batch; sums as in backward; adds to *totals. scratch: see below. */
+    void (*loss)(const bpi_loss_args *args, int64_t first, int64_t rows, float *scratch, float *sums,
+                 bpi_cpu_loss_sums *totals);
 
     bpi_cpu_square_sum (*square_sum)(int64_t count, const float *gradients, float clip_value);
     void (*update)(const bpi_cpu_move *update, int64_t first, int64_t count);

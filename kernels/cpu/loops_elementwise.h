@@ -2,9 +2,10 @@
  *
  * Each loop takes the activation as a constant, so that the compiler makes one vector loop for each. `omp simd` says
  * what it cannot see: that an output is an input at the same index or does not overlap it at all. */
-#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/loops.h"
 #include "kernels/math/activation.h"
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 ALWAYS_INLINE float activate(bp_activation activation, float slope, float z)
 {

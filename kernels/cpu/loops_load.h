@@ -1,5 +1,4 @@
 /* loops_load.h: samples out of a source into a batch. Included by loops_table.h alone. */
-#include "kernels/cpu/lanes.h"
 #include "kernels/cpu/loops.h"
 
 #include <string.h>

@@ -1,68 +1,81 @@
 /* loops_loss.h: losses, values and errors of some rows. Included by loops_table.h alone.
  *
- * A row is worked on in blocks of BPI_CPU_LANES, the last one filled up with values that change nothing. Values are f32
- * per element (or per row for cross-entropy) and are added up in f64. */
-#include "kernels/cpu/lanes.h"
+ * ROWS rows at a time are turned around in scratch memory, to [O][ROWS], so that a vector holds one output of ROWS
+ * rows: nothing is added up across a vector, narrow outputs fill it as well as wide ones do, and each row's sums run
+ * over its outputs in their order. Values are f32 per element (per row for cross-entropy) and are added up in f64. */
 #include "kernels/cpu/loops.h"
 #include "kernels/math/loss.h"
 
-#include <string.h>
+#define ROWS BPI_CPU_LOSS_ROWS
 
-/* The error of a block, scaled already, where it is wanted. */
-ALWAYS_INLINE void put_errors(block error, int64_t o, int64_t cols, float *delta, float *sums)
+/* Up to ROWS rows of the batch; lanes beyond `rows` compute with zeros and go nowhere. */
+typedef struct row_block {
+    int64_t first, rows, cols;
+    float *z, *t, *e; /* [cols][ROWS]: outputs, targets where they are values, and errors */
+    float largest[ROWS];
+    int32_t top[ROWS], label[ROWS];
+    double value[ROWS];
+} row_block;
+
+static void turn(const bpi_matrix *from, const row_block *rows, float *restrict to)
 {
-    int64_t n = lanes_at(o, cols);
-    if (n == LANES) {
-        if (delta)
-            memcpy(delta + o, error.v, sizeof error.v);
-        for (int l = 0; sums && l < LANES; ++l)
-            sums[o + l] += error.v[l];
-        return;
-    }
-    for (int64_t l = 0; l < n; ++l) {
-        if (delta)
-            delta[o + l] = error.v[l];
-        if (sums)
-            sums[o + l] += error.v[l];
+    const float *data = (const float *)from->data + rows->first * from->ld;
+    for (int64_t o = 0; o < rows->cols; ++o)
+        for (int64_t r = 0; r < ROWS; ++r)
+            to[o * ROWS + r] = r < rows->rows ? data[r * from->ld + o] : 0.0f;
+}
+
+static void turn_back(const bpi_matrix *to, const row_block *rows)
+{
+    float *restrict data = (float *)to->data + rows->first * to->ld;
+    for (int64_t o = 0; o < rows->cols; ++o)
+        for (int64_t r = 0; r < rows->rows; ++r)
+            data[r * to->ld + o] = rows->e[o * ROWS + r];
+}
+
+static void add_columns(const row_block *rows, float *restrict sums)
+{
+    for (int64_t o = 0; o < rows->cols; ++o) {
+        float sum = sums[o];
+        for (int64_t r = 0; r < rows->rows; ++r)
+            sum += rows->e[o * ROWS + r];
+        sums[o] = sum;
     }
 }
 
-/* The largest of a row; elements that are NaN are passed over. */
-ALWAYS_INLINE float largest_of(const float *row, int64_t cols)
+/* The largest of each row, and the first place where it stands. Nothing is larger than a NaN at the front. */
+static void find_largest(const float *restrict tile, int64_t cols, float largest[ROWS], int32_t top[ROWS])
 {
-    block most = read_block(row, 0, cols, -BPI_MATH_INF);
-    for (int64_t o = LANES; o < cols; o += LANES) {
-        block next = read_block(row, o, cols, -BPI_MATH_INF);
-        for (int l = 0; l < LANES; ++l)
-            most.v[l] = next.v[l] > most.v[l] ? next.v[l] : most.v[l];
+    for (int r = 0; r < ROWS; ++r) {
+        largest[r] = tile[r];
+        top[r] = 0;
     }
-    float largest = -BPI_MATH_INF;
-    for (int l = 0; l < LANES; ++l)
-        largest = most.v[l] > largest ? most.v[l] : largest;
-    return largest;
+    for (int64_t o = 1; o < cols; ++o)
+#pragma omp simd
+        for (int r = 0; r < ROWS; ++r) {
+            float z = tile[o * ROWS + r];
+            bool larger = z > largest[r];
+            top[r] = larger ? (int32_t)o : top[r];
+            largest[r] = larger ? z : largest[r];
+        }
 }
 
-/* The first of the largest, as a scan with > finds it: nothing is larger than a NaN at the front. */
-ALWAYS_INLINE int64_t first_largest(const float *row, int64_t cols)
+static int64_t count_correct(const bpi_loss_args *args, row_block *rows)
 {
-    if (__builtin_isnan(row[0]))
-        return 0;
-    float largest = largest_of(row, cols);
-    for (int64_t o = 0; o < cols; ++o)
-        if (row[o] == largest)
-            return o;
-    return 0;
-}
-
-ALWAYS_INLINE bool row_is_correct(const bpi_loss_args *args, int64_t b, const float *z)
-{
-    int64_t cols = args->z.cols;
-    if (args->classes)
-        return first_largest(z, cols) == args->classes[b];
-    const float *target = (const float *)args->targets.data + b * args->targets.ld;
-    if (args->loss == BP_LOSS_BCE_WITH_LOGITS && cols == 1)
-        return (z[0] > 0.0f) == (target[0] > 0.5f);
-    return first_largest(z, cols) == first_largest(target, cols);
+    int64_t correct = 0;
+    find_largest(rows->z, rows->cols, rows->largest, rows->top);
+    if (!args->classes && args->loss == BP_LOSS_BCE_WITH_LOGITS && rows->cols == 1) {
+        for (int64_t r = 0; r < rows->rows; ++r)
+            correct += (rows->z[r] > 0.0f) == (rows->t[r] > 0.5f);
+        return correct;
+    }
+    if (!args->classes) {
+        float largest[ROWS];
+        find_largest(rows->t, rows->cols, largest, rows->label);
+    }
+    for (int64_t r = 0; r < rows->rows; ++r)
+        correct += rows->top[r] == rows->label[r];
+    return correct;
 }
 
 /* ---- losses that are sums over elements ---- */
@@ -103,152 +116,169 @@ ALWAYS_INLINE float element_delta(bp_loss loss, float z, float t, float limit)
     return BPI_MATH_NAN;
 }
 
-ALWAYS_INLINE void element_rows(bp_loss loss, const bpi_loss_args *args, int64_t first, int64_t rows, float *sums,
-                                bpi_cpu_loss_sums *totals)
+ALWAYS_INLINE void element_block(bp_loss loss, const bpi_loss_args *args, row_block *rows)
 {
-    double lanes[LANES] = {0.0};
-    int64_t cols = args->z.cols;
-    float scale = (float)args->scale, limit = args->huber_delta;
-    for (int64_t b = first; b < first + rows; ++b) {
-        const float *z = (const float *)args->z.data + b * args->z.ld;
-        const float *t = (const float *)args->targets.data + b * args->targets.ld;
-        float *delta = args->delta.data ? (float *)args->delta.data + b * args->delta.ld : NULL;
-        totals->correct += row_is_correct(args, b, z); /* before delta takes the place of z */
-        for (int64_t o = 0; o < cols; o += LANES) {
-            block logits = read_block(z, o, cols, 0.0f), targets = read_block(t, o, cols, 0.0f), value, error;
+    const float scale = (float)args->scale, limit = args->huber_delta;
+    const float *restrict z = rows->z, *restrict t = rows->t;
+    float *restrict e = rows->e;
+    for (int64_t o = 0; o < rows->cols; ++o) {
+        float term[ROWS];
 #pragma omp simd
-            for (int l = 0; l < LANES; ++l) {
-                value.v[l] = element_value(loss, logits.v[l], targets.v[l], limit);
-                error.v[l] = scale * element_delta(loss, logits.v[l], targets.v[l], limit);
-            }
-            put_errors(error, o, cols, delta, sums);
-            int64_t n = lanes_at(o, cols);
-            for (int64_t l = 0; l < n; ++l)
-                lanes[l] += (double)value.v[l];
+        for (int r = 0; r < ROWS; ++r) {
+            term[r] = element_value(loss, z[o * ROWS + r], t[o * ROWS + r], limit);
+            e[o * ROWS + r] = scale * element_delta(loss, z[o * ROWS + r], t[o * ROWS + r], limit);
         }
+        for (int r = 0; r < ROWS; ++r)
+            rows->value[r] += (double)term[r];
     }
-    totals->value += sum_of_lanes(lanes);
 }
 
 /* ---- softmax cross-entropy ---- */
 
-/* sum e^(z - largest), and sum (z - largest), over a row. */
-typedef struct softmax_sums {
-    float exponentials, shifted;
-} softmax_sums;
-
-ALWAYS_INLINE softmax_sums sum_softmax(const float *z, int64_t cols, float largest)
+/* e^(z - largest) into e, and its sum. */
+static void softmax_exponentials(row_block *rows, float sum[ROWS])
 {
-    block exponentials = {{0.0f}}, shifted = {{0.0f}};
-    for (int64_t o = 0; o < cols; o += LANES) {
-        block logits = read_block(z, o, cols, -BPI_MATH_INF);
-        int64_t n = lanes_at(o, cols);
+    const float *restrict z = rows->z;
+    float *restrict e = rows->e;
+    for (int64_t o = 0; o < rows->cols; ++o)
 #pragma omp simd
-        for (int l = 0; l < LANES; ++l)
-            exponentials.v[l] += bpi_softmax_exp(logits.v[l], largest);
-        for (int64_t l = 0; l < n; ++l)
-            shifted.v[l] += logits.v[l] - largest;
-    }
-    softmax_sums sums = {sum_of_block(exponentials), sum_of_block(shifted)};
-    return sums;
-}
-
-/* The smoothed targets of a block; beyond the row they are 0. */
-ALWAYS_INLINE block smoothed_targets(const bpi_loss_args *args, int64_t b, int64_t o, bpi_smoothing smoothing)
-{
-    int64_t cols = args->z.cols;
-    block t = {{0.0f}};
-    if (!args->classes)
-        t = read_block((const float *)args->targets.data + b * args->targets.ld, o, cols, 0.0f);
-    else if (args->classes[b] >= o && args->classes[b] < o + LANES)
-        t.v[args->classes[b] - o] = 1.0f;
-    int64_t n = lanes_at(o, cols);
-    for (int l = 0; l < LANES; ++l)
-        t.v[l] = l < n ? bpi_smoothed_target(t.v[l], smoothing) : 0.0f;
-    return t;
-}
-
-typedef struct target_sums {
-    float target, value;
-} target_sums;
-
-/* sum t', and sum -t' log p, for a row of probabilities. A class that cannot be has no part, even at z = -inf. */
-ALWAYS_INLINE target_sums sum_targets(const bpi_loss_args *args, int64_t b, const float *z, float largest,
-                                      float log_sum, bpi_smoothing smoothing)
-{
-    int64_t cols = args->z.cols;
-    block target = {{0.0f}}, value = {{0.0f}};
-    for (int64_t o = 0; o < cols; o += LANES) {
-        block t = smoothed_targets(args, b, o, smoothing), logits = read_block(z, o, cols, 0.0f);
-#pragma omp simd
-        for (int l = 0; l < LANES; ++l) {
-            float term = bpi_cross_entropy_term(t.v[l], logits.v[l] - largest, log_sum);
-            value.v[l] += t.v[l] == 0.0f ? 0.0f : term;
-            target.v[l] += t.v[l];
+        for (int r = 0; r < ROWS; ++r) {
+            float exponential = bpi_softmax_exp(z[o * ROWS + r], rows->largest[r]);
+            e[o * ROWS + r] = exponential;
+            sum[r] += exponential;
         }
-    }
-    target_sums sums = {sum_of_block(target), sum_of_block(value)};
-    return sums;
 }
 
-ALWAYS_INLINE float cross_entropy_row(const bpi_loss_args *args, int64_t b, bpi_smoothing smoothing, const float *z,
-                                      float *delta, float *sums)
+/* The mean of z - largest over a row's outputs. */
+static void mean_shifted(const row_block *rows, float mean[ROWS])
 {
-    int64_t cols = args->z.cols;
-    float largest = largest_of(z, cols), scale = (float)args->scale;
-    softmax_sums softmax = sum_softmax(z, cols, largest);
-    float log_sum = bpi_log(softmax.exponentials);
-    target_sums targets = {1.0f, 0.0f};
-    if (args->classes)
-        targets.value = bpi_cross_entropy_of_class(z[args->classes[b]] - largest, softmax.shifted / (float)cols,
-                                                   log_sum, smoothing);
-    else
-        targets = sum_targets(args, b, z, largest, log_sum, smoothing);
-    if (!delta && !sums)
-        return targets.value;
-    for (int64_t o = 0; o < cols; o += LANES) {
-        block logits = read_block(z, o, cols, -BPI_MATH_INF), t = smoothed_targets(args, b, o, smoothing), error;
+    for (int64_t o = 0; o < rows->cols; ++o)
 #pragma omp simd
-        for (int l = 0; l < LANES; ++l) {
-            float p = bpi_softmax_exp(logits.v[l], largest) / softmax.exponentials;
-            error.v[l] = scale * bpi_cross_entropy_delta(p, t.v[l], targets.target);
-        }
-        put_errors(error, o, cols, delta, sums);
-    }
-    return targets.value;
+        for (int r = 0; r < ROWS; ++r)
+            mean[r] += rows->z[o * ROWS + r] - rows->largest[r];
+    for (int r = 0; r < ROWS; ++r)
+        mean[r] /= (float)rows->cols;
 }
 
-ALWAYS_INLINE void cross_entropy_rows(const bpi_loss_args *args, int64_t first, int64_t rows, float *sums,
-                                      bpi_cpu_loss_sums *totals)
+static void class_values(row_block *rows, const float log_sum[ROWS], bpi_smoothing smoothing)
 {
-    bpi_smoothing smoothing = bpi_smoothing_of((double)args->label_smoothing, args->z.cols);
-    for (int64_t b = first; b < first + rows; ++b) {
-        const float *z = (const float *)args->z.data + b * args->z.ld;
-        float *delta = args->delta.data ? (float *)args->delta.data + b * args->delta.ld : NULL;
-        totals->correct += row_is_correct(args, b, z);
-        totals->value += (double)cross_entropy_row(args, b, smoothing, z, delta, sums);
+    float mean[ROWS] = {0.0f};
+    if (smoothing.eps > 0.0f)
+        mean_shifted(rows, mean);
+    for (int64_t r = 0; r < rows->rows; ++r)
+        rows->value[r] += (double)bpi_cross_entropy_of_class(rows->z[rows->label[r] * ROWS + r] - rows->largest[r],
+                                                             mean[r], log_sum[r], smoothing);
+}
+
+/* Smooths t in place. A class that cannot be has no part in the value, even at z = -inf. */
+static void probability_values(row_block *rows, const float log_sum[ROWS], bpi_smoothing smoothing,
+                               float target_sum[ROWS])
+{
+    float value[ROWS] = {0.0f};
+    float *restrict t = rows->t;
+    const float *restrict z = rows->z;
+    for (int64_t o = 0; o < rows->cols; ++o)
+#pragma omp simd
+        for (int r = 0; r < ROWS; ++r) {
+            float target = bpi_smoothed_target(t[o * ROWS + r], smoothing);
+            float term = bpi_cross_entropy_term(target, z[o * ROWS + r] - rows->largest[r], log_sum[r]);
+            t[o * ROWS + r] = target;
+            target_sum[r] += target;
+            value[r] += target == 0.0f ? 0.0f : term;
+        }
+    for (int r = 0; r < ROWS; ++r)
+        rows->value[r] += (double)value[r];
+}
+
+/* From exponentials to scaled errors, in place. */
+static void class_errors(row_block *rows, const float sum[ROWS], bpi_smoothing smoothing, float scale)
+{
+    float at_class = bpi_smoothed_target(1.0f, smoothing), elsewhere = bpi_smoothed_target(0.0f, smoothing);
+    float *restrict e = rows->e;
+    for (int64_t o = 0; o < rows->cols; ++o)
+#pragma omp simd
+        for (int r = 0; r < ROWS; ++r) {
+            float target = rows->label[r] == (int32_t)o ? at_class : elsewhere;
+            e[o * ROWS + r] = scale * bpi_cross_entropy_delta(e[o * ROWS + r] / sum[r], target, 1.0f);
+        }
+}
+
+static void probability_errors(row_block *rows, const float sum[ROWS], const float target_sum[ROWS], float scale)
+{
+    float *restrict e = rows->e;
+    const float *restrict t = rows->t;
+    for (int64_t o = 0; o < rows->cols; ++o)
+#pragma omp simd
+        for (int r = 0; r < ROWS; ++r)
+            e[o * ROWS + r] = scale * bpi_cross_entropy_delta(e[o * ROWS + r] / sum[r], t[o * ROWS + r], target_sum[r]);
+}
+
+static void cross_entropy_block(const bpi_loss_args *args, row_block *rows)
+{
+    bpi_smoothing smoothing = bpi_smoothing_of((double)args->label_smoothing, rows->cols);
+    float sum[ROWS] = {0.0f}, log_sum[ROWS], target_sum[ROWS] = {0.0f};
+    softmax_exponentials(rows, sum);
+#pragma omp simd
+    for (int r = 0; r < ROWS; ++r)
+        log_sum[r] = bpi_log(sum[r]);
+    if (args->classes) {
+        class_values(rows, log_sum, smoothing);
+        class_errors(rows, sum, smoothing, (float)args->scale);
+    } else {
+        probability_values(rows, log_sum, smoothing, target_sum);
+        probability_errors(rows, sum, target_sum, (float)args->scale);
     }
 }
 
-static void loss_rows(const bpi_loss_args *args, int64_t first, int64_t rows, float *sums, bpi_cpu_loss_sums *totals)
+/* ---- all of them ---- */
+
+static void block_of_loss(const bpi_loss_args *args, row_block *rows)
 {
     switch (args->loss) {
     case BP_LOSS_SOFTMAX_CROSS_ENTROPY:
-        cross_entropy_rows(args, first, rows, sums, totals);
+        cross_entropy_block(args, rows);
         break;
     case BP_LOSS_BCE_WITH_LOGITS:
-        element_rows(BP_LOSS_BCE_WITH_LOGITS, args, first, rows, sums, totals);
+        element_block(BP_LOSS_BCE_WITH_LOGITS, args, rows);
         break;
     case BP_LOSS_MSE:
-        element_rows(BP_LOSS_MSE, args, first, rows, sums, totals);
+        element_block(BP_LOSS_MSE, args, rows);
         break;
     case BP_LOSS_HALF_MSE:
-        element_rows(BP_LOSS_HALF_MSE, args, first, rows, sums, totals);
+        element_block(BP_LOSS_HALF_MSE, args, rows);
         break;
     case BP_LOSS_HUBER:
-        element_rows(BP_LOSS_HUBER, args, first, rows, sums, totals);
+        element_block(BP_LOSS_HUBER, args, rows);
         break;
     case BP_LOSS_COUNT:
         break;
+    }
+}
+
+static void loss_rows(const bpi_loss_args *args, int64_t first, int64_t count, float *scratch, float *sums,
+                      bpi_cpu_loss_sums *totals)
+{
+    int64_t cols = args->z.cols;
+    for (int64_t b = first; b < first + count; b += ROWS) {
+        int64_t rest = first + count - b;
+        row_block rows = {.first = b,
+                          .rows = rest < ROWS ? rest : ROWS,
+                          .cols = cols,
+                          .z = scratch,
+                          .t = scratch + cols * ROWS,
+                          .e = scratch + 2 * cols * ROWS};
+        turn(&args->z, &rows, rows.z);
+        if (!args->classes)
+            turn(&args->targets, &rows, rows.t);
+        for (int64_t r = 0; args->classes && r < rows.rows; ++r)
+            rows.label[r] = (int32_t)args->classes[b + r];
+        totals->correct += count_correct(args, &rows);
+        block_of_loss(args, &rows);
+        if (args->delta.data)
+            turn_back(&args->delta, &rows);
+        if (sums)
+            add_columns(&rows, sums);
+        for (int64_t r = 0; r < rows.rows; ++r)
+            totals->value += rows.value[r];
     }
 }

@@ -20,18 +20,20 @@ typedef struct loss {
     bpi_cpu_loss_sums *totals; /* [groups] */
     float *column_sums;        /* [groups, sums_stride], or NULL */
     int64_t sums_stride;
+    float *scratch; /* [threads, scratch_stride] */
+    int64_t scratch_stride;
 } loss;
 
 static void loss_group(void *context, int64_t group, int thread)
 {
-    (void)thread;
     const loss *work = context;
     int64_t first = group * work->cut.group_rows, rest = work->cut.rows - first;
     float *sums = work->column_sums ? work->column_sums + group * work->sums_stride : NULL;
     if (sums)
         memset(sums, 0, (size_t)work->args->z.cols * sizeof *sums);
     bpi_cpu_loss_sums totals = {0.0, 0};
-    work->loops->loss(work->args, first, rest < work->cut.group_rows ? rest : work->cut.group_rows, sums, &totals);
+    work->loops->loss(work->args, first, rest < work->cut.group_rows ? rest : work->cut.group_rows,
+                      work->scratch + thread * work->scratch_stride, sums, &totals);
     work->totals[group] = totals;
 }
 
@@ -44,7 +46,9 @@ bp_status bpi_cpu_loss(bpi_backend *backend, const bpi_loss_args *args)
     loss work = {.loops = cpu->loops, .args = args, .cut = bpi_cpu_rows_of_loop(rows, cols)};
     work.totals = cpu->workspace;
     work.sums_stride = bpi_cpu_round_up(cols, BPI_CPU_LINE_FLOATS);
-    work.column_sums = args->d_b ? (float *)(work.totals + work.cut.groups) : NULL;
+    work.scratch_stride = bpi_cpu_round_up(bpi_cpu_loss_scratch(cols), BPI_CPU_LINE_FLOATS);
+    work.scratch = (float *)(work.totals + bpi_cpu_round_up(work.cut.groups, 4));
+    work.column_sums = args->d_b ? work.scratch + cpu->threads * work.scratch_stride : NULL;
     /* a row costs an exponential and more for each element: worth a thread earlier than a plain loop */
     bpi_cpu_run(cpu->pool, bpi_cpu_threads_for_loop(cpu->threads, 8 * rows * cols), work.cut.groups, loss_group, &work);
 

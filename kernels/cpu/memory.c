@@ -76,19 +76,25 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-/* Per group of rows one row of column sums, and the sums of a loss. */
-static size_t rows_bytes(bpi_cpu_rows cut, int64_t cols)
+/* One row of column sums for each group of rows. */
+static size_t sums_bytes(bpi_cpu_rows cut, int64_t cols)
 {
-    size_t row = (size_t)bpi_cpu_round_up(cols, BPI_CPU_LINE_FLOATS) * sizeof(float);
-    return (size_t)cut.groups * (row + sizeof(bpi_cpu_loss_sums));
+    return (size_t)(cut.groups * bpi_cpu_round_up(cols, BPI_CPU_LINE_FLOATS)) * sizeof(float);
+}
+
+static size_t loss_bytes(const bpi_cpu *cpu, bpi_cpu_rows cut, int64_t cols)
+{
+    size_t totals = (size_t)bpi_cpu_round_up(cut.groups, 4) * sizeof(bpi_cpu_loss_sums);
+    int64_t scratch = bpi_cpu_round_up(bpi_cpu_loss_scratch(cols), BPI_CPU_LINE_FLOATS);
+    return totals + (size_t)(cpu->threads * scratch) * sizeof(float) + sums_bytes(cut, cols);
 }
 
 size_t bpi_cpu_workspace_bytes(bpi_backend *backend, const bpi_linear_spec *spec, int64_t parameter_count)
 {
-    (void)backend;
     size_t bytes = (size_t)bpi_cpu_chunks(parameter_count) * sizeof(bpi_cpu_square_sum);
-    bytes = larger(bytes, rows_bytes(bpi_cpu_rows_of_loop(spec->rows, spec->outputs), spec->outputs));
-    bytes = larger(bytes, rows_bytes(bpi_cpu_rows_of_input_grad(spec), spec->inputs));
+    bpi_cpu_rows loop = bpi_cpu_rows_of_loop(spec->rows, spec->outputs);
+    bytes = larger(bytes, loss_bytes(bpi_cpu_of(backend), loop, spec->outputs));
+    bytes = larger(bytes, sums_bytes(bpi_cpu_rows_of_input_grad(spec), spec->inputs));
     bpi_cpu_weight_split split = bpi_cpu_split_weight_grad(spec);
     if (split.parts > 1)
         bytes = larger(bytes, (size_t)(split.parts * spec->outputs * spec->ld_w) * sizeof(float));
