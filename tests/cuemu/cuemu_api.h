@@ -14,7 +14,7 @@
  *   global_read_sectors      32-byte sectors, per warp instruction            global_write_sectors
  *   needed_read_bytes        distinct bytes per launch that were read before the launch wrote them
  *   needed_write_bytes       distinct bytes per launch that were written
- *   atomic_operations        lanes' atomic operations in global memory
+ *   atomic_operations        lanes' atomic operations in global memory; their bytes and sectors count as written
  *   shared_read_bytes, shared_write_bytes, shared_conflicts (extra passes beyond the least possible)
  *   branches, divergent_branches      conditional branches of warps, and those whose lanes disagreed
  *   barriers                 block barriers, per warp
