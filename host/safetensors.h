@@ -14,6 +14,7 @@ typedef struct bpi_st_writer bpi_st_writer;
 /* Opens `path` for an atomic replacement; nothing at `path` changes before bpi_st_commit.
  * errors    IO, OUT_OF_MEMORY */
 bp_status bpi_st_writer_create(bp_context *context, const char *path, bpi_st_writer **writer);
+/* key and value in UTF-8: the caller's duty. */
 bp_status bpi_st_metadata(bpi_st_writer *writer, const char *key, const char *value);
 /* rank 1 or 2; values F64, F32 or I64. */
 bp_status bpi_st_declare(bpi_st_writer *writer, const char *name, bpi_st_type type, int rank, const int64_t *shape);

@@ -182,7 +182,8 @@ bp_status bpi_st_header_parse(bp_context *context, const char *path, const char 
     header_parser parser = {context, path, data_bytes};
     json_error_t error;
     header->json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
-    if (!header->json && json_error_code(&error) == json_error_out_of_memory)
+    /* Without memory jansson says nothing, or takes the token that it cannot keep for a wrong one: then so do we. */
+    if (!header->json && (error.text[0] == 0 || json_error_code(&error) == json_error_out_of_memory))
         return BPI_FAIL(context, BP_STATUS_OUT_OF_MEMORY, "out of memory for the header of %s", path);
     if (!header->json)
         return BAD(&parser, "the header is not valid JSON: %s, at byte %d", error.text, 8 + error.position);

@@ -30,20 +30,6 @@ static bp_status out_of_memory(const bpi_st_writer *writer)
     return BPI_FAIL(writer->context, BP_STATUS_OUT_OF_MEMORY, "out of memory for the header of %s", writer->file.path);
 }
 
-/* A JSON string; INVALID_ARGUMENT where the text is not UTF-8. */
-static bp_status make_string(const bpi_st_writer *writer, const char *what, const char *text, json_t **string)
-{
-    *string = json_string(text);
-    if (*string)
-        return BP_STATUS_OK;
-    json_t *unchecked = json_string_nocheck(text);
-    if (!unchecked)
-        return out_of_memory(writer);
-    json_decref(unchecked);
-    return BPI_FAIL(writer->context, BP_STATUS_INVALID_ARGUMENT, "cannot write %s: %s is not UTF-8 text",
-                    writer->file.path, what);
-}
-
 bp_status bpi_st_writer_create(bp_context *context, const char *path, bpi_st_writer **writer)
 {
     *writer = NULL;
@@ -73,9 +59,7 @@ bp_status bpi_st_metadata(bpi_st_writer *writer, const char *key, const char *va
         if (json_object_set_new(writer->header, "__metadata__", metadata) != 0)
             return out_of_memory(writer);
     }
-    json_t *string;
-    BPI_TRY(make_string(writer, key, value, &string));
-    return json_object_set_new(metadata, key, string) == 0 ? BP_STATUS_OK : out_of_memory(writer);
+    return json_object_set_new(metadata, key, json_string(value)) == 0 ? BP_STATUS_OK : out_of_memory(writer);
 }
 
 /* ---------------------------------------------------------------- declaring */

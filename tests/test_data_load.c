@@ -226,6 +226,33 @@ Test(data_load, folder_with_other_images_is_not_fashion_mnist)
     cr_assert_null(data);
 }
 
+/* ---------------------------------------------------------------- names and arguments */
+
+Test(data_load, end_of_a_long_path_names_the_data)
+{
+    static const float nan_x[] = {NAN};
+    char name[240];
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = 0;
+    memcpy(name + sizeof name - 1 - strlen("/the_end.npy"), "_the_end.npy", strlen("_the_end.npy"));
+    bp_data *data;
+    BPT_FAILS(context, bp_data_load_npy(context, npy(name, "<f4", "(1,)", nan_x, sizeof nan_x), NULL, &data),
+              BP_STATUS_BAD_DATA, "nnn_the_end.npy: inputs: row 0", "name");
+    cr_assert_eq(strncmp(bp_last_error(context), "...", 3), 0);
+}
+
+Test(data_load, missing_arguments_are_refused)
+{
+    bp_data *data;
+    BPT_FAILS(context, bp_data_load_npy(context, NULL, NULL, &data), BP_STATUS_INVALID_ARGUMENT, "x_path is NULL",
+              "npy");
+    BPT_FAILS(context, bp_data_load_csv(context, NULL, "y", &data), BP_STATUS_INVALID_ARGUMENT, "path is NULL", "csv");
+    BPT_FAILS(context, bp_data_load_csv(context, "a.csv", "y", NULL), BP_STATUS_INVALID_ARGUMENT, "data is NULL",
+              "data");
+    cr_assert_eq(bp_data_load_csv(NULL, "a.csv", "y", &data), BP_STATUS_INVALID_ARGUMENT);
+    cr_assert_null(data);
+}
+
 /* ---------------------------------------------------------------- memory */
 
 typedef bp_status (*loader)(bp_data **data);

@@ -175,6 +175,17 @@ Test(file, full_disk_is_seen_at_commit_when_the_stream_held_it_back)
     assert_untouched(path);
 }
 
+Test(file, failing_rename_removes_the_temporary_file)
+{
+    const char *path = bpt_folder_file(&folder, "target");
+    bpi_out_file file;
+    BPT_OK(context, bpi_out_file_open(context, path, &file));
+    cr_assert_eq(mkdir(path, 0700), 0); /* a file cannot be renamed over a folder */
+    BPT_FAILS(context, bpi_out_file_commit(&file), BP_STATUS_IO, "Is a directory", "rename");
+    cr_assert_eq(bpt_folder_count(&folder), 1);
+    cr_assert_eq(rmdir(path), 0);
+}
+
 Test(file, file_that_cannot_be_read_is_refused_with_the_reason)
 {
     const char *pipe_path = bpt_folder_file(&folder, "pipe");

@@ -1,7 +1,9 @@
 /* npy: what numpy.save wrote is read as NumPy meant it, anything else is refused, and what we write is what numpy.save
  * would have written. tests/data/ is made by make_data.py. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "host/npy.h"
 #include "support/fixture.h"
@@ -265,4 +267,23 @@ Test(npy, write_refuses_bad_arguments)
               "size");
     BPT_FAILS(context, bp_npy_write(context, folder.path, &value, 1, 1), BP_STATUS_IO, "folder", "folder");
     cr_assert_eq(bpt_folder_count(&folder), 0);
+}
+
+Test(npy, full_disk_leaves_the_old_file)
+{
+    static const float values[10000] = {1};
+    const char *path = bpt_folder_file(&folder, "old.npy");
+    bpt_file_write(path, "old", 3);
+    signal(SIGXFSZ, SIG_IGN);
+    struct rlimit limit;
+    getrlimit(RLIMIT_FSIZE, &limit);
+    for (int i = 0; i < 2; i++) { /* in the elements, and in the header */
+        limit.rlim_cur = i ? 100 : 20000;
+        cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        BPT_FAILS(context, bp_npy_write(context, path, values, 100, 100), BP_STATUS_IO, "File too large", "limit");
+        limit.rlim_cur = RLIM_INFINITY;
+        cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        cr_assert(bpt_file_holds(path, "old", 3));
+        cr_assert_eq(bpt_folder_count(&folder), 1);
+    }
 }
