@@ -46,15 +46,16 @@ static bp_status sum_up(const bp_data *data, columns *c)
     return BP_STATUS_OK;
 }
 
-/* Into c->row (the mean) and c->std. A column that does not vary is one whose smallest is its largest: its rounded mean
- * may differ from it, and its squares from zero. A deviation whose inverse is no float32 counts as none. */
+/* Into c->row (the mean) and c->std. A column that does not vary is one whose smallest is its largest: from 2^29 rows
+ * on the sum of equal numbers is rounded, and their squares no longer vanish. A deviation whose inverse is no float32
+ * counts as none. */
 static void finish(columns *c, int64_t rows, int64_t inputs)
 {
     for (int64_t i = 0; i < inputs; i++) {
         bool varies = c->smallest[i] < c->largest[i];
         float std = (float)sqrt(c->squares[i] / (double)rows);
         c->row[i] = varies ? (float)c->mean[i] : c->smallest[i];
-        c->std[i] = varies && std > 0.0f && isfinite(1.0f / std) ? std : 1.0f;
+        c->std[i] = varies && isfinite(1.0f / std) ? std : 1.0f;
     }
 }
 

@@ -53,8 +53,7 @@ Test(data_standardize, mean_and_deviation_are_those_of_the_columns)
     bp_data_destroy(data);
 }
 
-/* 0.1f summed seven times and divided is not 0.1f, so a deviation from squares would be tiny and not zero; and a spread
- * of denormal numbers has a deviation whose inverse overflows. */
+/* Neither does a spread of denormal numbers, whose deviation has an inverse that overflows. */
 Test(data_standardize, columns_that_do_not_vary_get_deviation_1)
 {
     enum { ROWS = 7 };
