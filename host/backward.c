@@ -29,7 +29,7 @@ bpi_loss_args bpi_loss_args_of(bpi_pass *pass, int64_t rows, bpi_targets targets
     return (bpi_loss_args){.loss = model->loss,
                            .label_smoothing = model->label_smoothing,
                            .huber_delta = model->huber_delta,
-                           .z = bpi_view(pass->layers[last].a, rows, outputs, ld),
+                           .z = bpi_view(pass->layers[last].out, rows, outputs, ld),
                            .classes = targets.classes ? pass->classes : NULL,
                            .targets = bpi_view(targets.classes ? NULL : pass->targets, rows, outputs, ld),
                            .scale = loss_scale(model, targets.samples),
@@ -49,10 +49,13 @@ bp_status bpi_output_delta(bpi_pass *pass, const bpi_plan_set *set, bpi_targets 
     const bp_model *model = pass->model;
     bpi_backend *backend = model->context->backend;
     int64_t last = model->layer_count - 1;
-    bool identity = model->layers[last].block.activation == BP_ACTIVATION_IDENTITY;
+    const bpi_layer *layer = &model->layers[last];
+    for (int64_t i = 0; i <= last; i++)
+        pass->layers[i].skip_grad_begun = false;
+    bool identity = layer->block.activation == BP_ACTIVATION_IDENTITY && !layer->in_steps;
     bpi_loss_args args = bpi_loss_args_of(pass, set->rows, targets);
     args.delta.data = pass->delta[last & 1];
-    args.d_b = identity ? bpi_tensor_at(model, sink.gradients, model->layers[last].bias) : NULL;
+    args.d_b = identity ? bpi_tensor_at(model, sink.gradients, layer->bias) : NULL;
     args.accumulate = sink.accumulate;
     BPI_TRY(backend->ops->loss(backend, &args));
     if (identity)
@@ -75,9 +78,46 @@ static bpi_activation_args derivative_args(bpi_pass *pass, int64_t rows, int64_t
                                  .accumulate = sink.accumulate};
 }
 
+/* The same for a layer that runs in steps, with the gradients of its norm; what its skip passes on is kept for the
+ * layer that the skip came from. */
+static bp_status block_delta(bpi_pass *pass, int64_t rows, int64_t index, bpi_gradient_sink sink)
+{
+    const bp_model *model = pass->model;
+    bpi_backend *backend = model->context->backend;
+    const bpi_layer *layer = &model->layers[index];
+    bpi_pass_layer *kept = &pass->layers[index];
+    bpi_pass_layer *source = layer->skip_source > 0 ? &pass->layers[layer->skip_source - 1] : NULL;
+    bpi_matrix delta = bpi_view(pass->delta[index & 1], rows, layer->outputs, kept->ld);
+    bpi_block_grad_args args = {
+        .spec = bpi_block_spec_of(layer),
+        .u = bpi_view(kept->u, rows, layer->outputs, kept->ld),
+        .a = bpi_view(kept->a, rows, layer->outputs, kept->ld),
+        .gamma = bpi_tensor_at(model, model->parameters, layer->gamma),
+        .beta = bpi_tensor_at(model, model->parameters, layer->beta),
+        .mean = kept->mean,
+        .inv_std = kept->inv_std,
+        .key = bpi_dropout_key_of(pass, index),
+        .d_out = delta,
+        .d_out_skip = bpi_view(kept->skip_grad_begun ? kept->skip_grad : NULL, rows, layer->outputs, kept->ld),
+        .d_skip = bpi_view(source ? source->skip_grad : NULL, rows, layer->outputs, source ? source->ld : 0),
+        .d_skip_accumulate = source && source->skip_grad_begun,
+        .delta = delta,
+        .d_gamma = bpi_tensor_at(model, sink.gradients, layer->gamma),
+        .d_beta = bpi_tensor_at(model, sink.gradients, layer->beta),
+        .d_b = bpi_tensor_at(model, sink.gradients, layer->bias),
+        .accumulate = sink.accumulate,
+    };
+    kept->skip_grad_begun = false;
+    if (source)
+        source->skip_grad_begun = true;
+    return backend->ops->block_backward(backend, &args);
+}
+
 bp_status bpi_hidden_delta(bpi_pass *pass, const bpi_plan_set *set, int64_t index, bpi_gradient_sink sink)
 {
     bpi_backend *backend = pass->model->context->backend;
+    if (pass->model->layers[index].in_steps)
+        return block_delta(pass, set->rows, index, sink);
     bpi_activation_args args = derivative_args(pass, set->rows, index, sink);
     return backend->ops->activation_backward(backend, &args);
 }
@@ -88,7 +128,7 @@ bp_status bpi_weight_gradient(bpi_pass *pass, const bpi_plan_set *set, int64_t i
     bpi_backend *backend = model->context->backend;
     BPI_TRY(backend->ops->lane_fork(backend));
     return backend->ops->linear_weight_grad(backend, set->plans[index], 1, pass->delta[index & 1],
-                                            index ? pass->layers[index - 1].a : pass->x, sink.accumulate,
+                                            index ? pass->layers[index - 1].out : pass->x, sink.accumulate,
                                             bpi_tensor_at(model, sink.gradients, model->layers[index].weight));
 }
 
@@ -106,7 +146,7 @@ static bp_status delta_below(bpi_pass *pass, const bpi_plan_set *set, int64_t in
 {
     const bp_model *model = pass->model;
     bpi_backend *backend = model->context->backend;
-    if (!backend->ops->linear_hidden_delta) {
+    if (!backend->ops->linear_hidden_delta || model->layers[index - 1].in_steps) {
         BPI_TRY(bpi_input_gradient(pass, set, index));
         return bpi_hidden_delta(pass, set, index - 1, sink);
     }

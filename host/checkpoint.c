@@ -14,8 +14,12 @@
 static bp_status write_model(bpi_st_writer *writer, const bp_model *model)
 {
     BPI_TRY(bpi_tensor_file_describe(writer, model));
+    BPI_TRY(bpi_tensor_file_declare_counts(writer, model));
     BPI_TRY(bpi_tensor_file_declare(writer, model, ""));
+    BPI_TRY(bpi_tensor_file_declare_buffers(writer, model));
+    BPI_TRY(bpi_tensor_file_write_counts(writer, model));
     BPI_TRY(bpi_tensor_file_write(writer, model, model->parameters));
+    BPI_TRY(bpi_tensor_file_write_buffers(writer, model));
     return bpi_st_commit(writer);
 }
 
@@ -39,7 +43,7 @@ static bp_status check_no_more(bpi_st_reader *reader, const bp_model *model, con
 {
     for (int64_t i = 0; i < bpi_st_tensor_count(reader); i++) {
         const char *name = bpi_st_tensor_at(reader, i)->name;
-        if (bpi_model_find(model, name) < 0)
+        if (bpi_model_find(model, name) < 0 && !bpi_tensor_file_is_batch_count(model, name))
             return BPI_FAIL(model->context, BP_STATUS_BAD_DATA,
                             "%s: tensor %s is none of the network %s: the file belongs to another network", path, name,
                             model->layers_text);
@@ -53,17 +57,24 @@ static bp_status load_weights(bpi_st_reader *reader, bp_model *model, const char
     bp_context *context = model->context;
     bpi_backend *backend = context->backend;
     size_t bytes = bpi_parameters_bytes(model);
+    size_t batches_bytes = (size_t)model->layer_count * sizeof(int64_t);
     void *staged = NULL;
+    int64_t *batches = NULL;
     float *mean = NULL, *std = NULL;
     bp_status status;
     BPI_TRY(check_no_more(reader, model, path));
     BPI_TRY(bpi_alloc(context, bytes, path, &staged));
+    BPI_TRY_GOTO(bpi_alloc(context, batches_bytes, path, (void **)&batches), status, done);
     BPI_TRY_GOTO(bpi_tensor_file_read(reader, model, path, "", staged), status, done);
+    BPI_TRY_GOTO(bpi_tensor_file_read_buffers(reader, model, path, staged, batches), status, done);
     BPI_TRY_GOTO(bpi_tensor_file_standardization(reader, model, path, &mean, &std), status, done);
     if (mean)
         BPI_TRY_GOTO(bp_model_set_standardization(model, mean, std), status, done);
-    status = backend->ops->upload(backend, staged, bytes, model->parameters);
+    BPI_TRY_GOTO(backend->ops->upload(backend, staged, bytes, model->parameters), status, done);
+    for (int64_t i = 0; i < model->layer_count; i++)
+        model->layers[i].batches_tracked = batches[i];
 done:
+    bpi_free(context, batches, batches_bytes);
     bpi_free(context, mean, (size_t)model->inputs * sizeof *mean);
     bpi_free(context, std, (size_t)model->inputs * sizeof *std);
     bpi_free(context, staged, bytes);

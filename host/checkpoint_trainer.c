@@ -54,12 +54,14 @@ static bp_status declare(bpi_st_writer *writer, const bp_trainer *trainer)
     for (int i = 0; i < IDENTITY_FIELDS; i++)
         BPI_TRY(bpi_st_metadata(writer, fields[i].key, fields[i].value));
     BPI_TRY(bpi_st_declare(writer, POSITION, BPI_ST_I64, 1, (int64_t[1]){POSITION_FIELDS}));
+    BPI_TRY(bpi_tensor_file_declare_counts(writer, trainer->model));
     BPI_TRY(bpi_tensor_file_declare(writer, trainer->model, ""));
     for (int i = 0; i < bpi_optimizer_states(&trainer->options); i++) {
         char suffix[SUFFIX_BYTES];
         state_suffix(trainer, i, suffix);
         BPI_TRY(bpi_tensor_file_declare(writer, trainer->model, suffix));
     }
+    BPI_TRY(bpi_tensor_file_declare_buffers(writer, trainer->model));
     return BP_STATUS_OK;
 }
 
@@ -71,9 +73,11 @@ static bp_status write_all(bpi_st_writer *writer, const bp_trainer *trainer)
     int64_t position[POSITION_FIELDS] = {state.step, trainer->epoch, trainer->step_in_epoch};
     BPI_TRY(declare(writer, trainer));
     BPI_TRY(bpi_st_write(writer, position, POSITION_FIELDS));
+    BPI_TRY(bpi_tensor_file_write_counts(writer, trainer->model));
     BPI_TRY(bpi_tensor_file_write(writer, trainer->model, trainer->model->parameters));
     for (int i = 0; i < bpi_optimizer_states(&trainer->options); i++)
         BPI_TRY(bpi_tensor_file_write(writer, trainer->model, state_array(trainer, i)));
+    BPI_TRY(bpi_tensor_file_write_buffers(writer, trainer->model));
     return bpi_st_commit(writer);
 }
 
@@ -133,7 +137,8 @@ static bp_status read_position(bpi_st_reader *reader, const bp_trainer *trainer,
 /* Everything that the file holds for this trainer, in host memory. */
 typedef struct staged {
     int64_t position[POSITION_FIELDS];
-    void *arrays[3]; /* parameters and optimiser state, bpi_parameters_bytes each */
+    void *arrays[3];  /* parameters and optimiser state, bpi_parameters_bytes each */
+    int64_t *batches; /* [layer_count] */
     float *mean, *std;
 } staged;
 
@@ -149,6 +154,8 @@ static bp_status stage(bpi_st_reader *reader, const bp_trainer *trainer, const c
         BPI_TRY(bpi_alloc(trainer->context, bpi_parameters_bytes(model), path, &s->arrays[i]));
         BPI_TRY(bpi_tensor_file_read(reader, model, path, suffix, s->arrays[i]));
     }
+    BPI_TRY(bpi_alloc(trainer->context, (size_t)model->layer_count * sizeof *s->batches, path, (void **)&s->batches));
+    BPI_TRY(bpi_tensor_file_read_buffers(reader, model, path, s->arrays[0], s->batches));
     return bpi_tensor_file_standardization(reader, model, path, &s->mean, &s->std);
 }
 
@@ -162,6 +169,8 @@ static bp_status take_over(bp_trainer *trainer, const staged *s)
     BPI_TRY(backend->ops->upload(backend, s->arrays[0], bytes, trainer->model->parameters));
     for (int i = 0; i < bpi_optimizer_states(&trainer->options); i++)
         BPI_TRY(backend->ops->upload(backend, s->arrays[i + 1], bytes, state_array(trainer, i)));
+    for (int64_t i = 0; i < trainer->model->layer_count; i++)
+        trainer->model->layers[i].batches_tracked = s->batches[i];
     trainer->epoch = s->position[1];
     trainer->step_in_epoch = s->position[2];
     return BP_STATUS_OK;
@@ -182,6 +191,7 @@ bp_status bp_trainer_load(bp_trainer *trainer, const char *path)
         status = take_over(trainer, &s);
     for (int i = 0; i < 3; i++)
         bpi_free(context, s.arrays[i], bpi_parameters_bytes(trainer->model));
+    bpi_free(context, s.batches, (size_t)trainer->model->layer_count * sizeof(int64_t));
     bpi_free(context, s.mean, (size_t)trainer->model->inputs * sizeof(float));
     bpi_free(context, s.std, (size_t)trainer->model->inputs * sizeof(float));
     return status;

@@ -402,6 +402,10 @@ bp_status bpi_gradient_bounds_of(bp_trainer *trainer, bp_precision precision, co
         return BPI_FAIL(context, BP_STATUS_UNSUPPORTED,
                         "error bounds are followed around the values of the backend reference, not of %s",
                         context->backend->ops->name);
+    for (int64_t i = 0; i < trainer->model->layer_count; i++)
+        if (trainer->model->layers[i].in_steps)
+            return BPI_FAIL(context, BP_STATUS_UNSUPPORTED,
+                            "error bounds are not known yet for networks with bn, ln, dropout or skip");
     follower f = {.trainer = trainer,
                   .model = trainer->model,
                   .pass = trainer->pass,

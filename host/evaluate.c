@@ -45,7 +45,7 @@ static bp_status fetch(bpi_pass *pass, int64_t rows, void *padded, float *y)
     const bpi_pass_layer *last = &pass->layers[model->layer_count - 1];
     bpi_type type = backend->traits.activation_type;
     int64_t outputs = model->layers[model->layer_count - 1].outputs;
-    BPI_TRY(backend->ops->download(backend, last->a, (size_t)(rows * last->ld) * bpi_type_bytes(type), padded));
+    BPI_TRY(backend->ops->download(backend, last->out, (size_t)(rows * last->ld) * bpi_type_bytes(type), padded));
     for (int64_t r = 0; r < rows; r++)
         for (int64_t c = 0; c < outputs; c++)
             y[r * outputs + c] = bpi_to_float(type, padded, r * last->ld + c);

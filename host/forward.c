@@ -1,6 +1,64 @@
 /* forward.c: from a batch to the network's output, layer by layer; and the batch into its place. */
 #include "host/pass.h"
 
+/* The output that a skip adds: of an earlier layer, or the input itself. */
+static bpi_matrix skip_view(const bpi_pass *pass, int64_t rows, int64_t source)
+{
+    if (source < 0)
+        return bpi_view(NULL, rows, 0, 0);
+    if (source == 0)
+        return bpi_view(pass->x, rows, pass->model->inputs, pass->ld_x);
+    return bpi_view(pass->layers[source - 1].out, rows, pass->model->layers[source - 1].outputs,
+                    pass->layers[source - 1].ld);
+}
+
+bpi_block_spec bpi_block_spec_of(const bpi_layer *layer)
+{
+    return (bpi_block_spec){.activation = layer->block.activation,
+                            .slope = layer->block.slope,
+                            .norm = layer->block.norm,
+                            .norm_epsilon = 1e-5,
+                            .norm_momentum = 0.1,
+                            .dropout = layer->block.dropout};
+}
+
+bpi_dropout_key bpi_dropout_key_of(const bpi_pass *pass, int64_t index)
+{
+    return (bpi_dropout_key){pass->dropout_seed, (uint64_t)index, pass->state, pass->first_row};
+}
+
+/* What follows the product of a layer that runs in steps. */
+static bp_status finish_block(bpi_pass *pass, int64_t rows, int64_t index)
+{
+    bp_model *model = pass->model;
+    bpi_backend *backend = model->context->backend;
+    bpi_layer *layer = &model->layers[index];
+    const bpi_pass_layer *kept = &pass->layers[index];
+    bool moves = pass->moves_running || !pass->gradients;
+    if (layer->block.norm == BP_NORM_BATCH && pass->gradients && rows < 2)
+        return BPI_FAIL(model->context, BP_STATUS_INVALID_ARGUMENT,
+                        "batch norm in block %lld: training wants at least 2 rows in a micro-batch",
+                        (long long)index + 1);
+    bpi_block_args args = {
+        .spec = bpi_block_spec_of(layer),
+        .training = pass->gradients,
+        .u = bpi_view(kept->u, rows, layer->outputs, kept->ld),
+        .gamma = bpi_tensor_at(model, model->parameters, layer->gamma),
+        .beta = bpi_tensor_at(model, model->parameters, layer->beta),
+        .running_mean = moves ? bpi_tensor_at(model, model->parameters, layer->running_mean) : NULL,
+        .running_var = moves ? bpi_tensor_at(model, model->parameters, layer->running_var) : NULL,
+        .mean = kept->mean,
+        .inv_std = kept->inv_std,
+        .key = bpi_dropout_key_of(pass, index),
+        .skip = skip_view(pass, rows, layer->skip_source),
+        .a = bpi_view(kept->a, rows, layer->outputs, kept->ld),
+        .out = bpi_view(kept->out, rows, layer->outputs, kept->ld),
+    };
+    BPI_TRY(backend->ops->block_forward(backend, &args));
+    layer->batches_tracked += pass->moves_running && layer->running_mean >= 0;
+    return BP_STATUS_OK;
+}
+
 bp_status bpi_forward(bpi_pass *pass, const bpi_plan_set *set)
 {
     const bp_model *model = pass->model;
@@ -8,10 +66,13 @@ bp_status bpi_forward(bpi_pass *pass, const bpi_plan_set *set)
     const void *x = pass->x;
     for (int64_t i = 0; i < model->layer_count; i++) {
         const bpi_layer *layer = &model->layers[i];
+        const bpi_pass_layer *kept = &pass->layers[i];
         BPI_TRY(backend->ops->linear_forward(
             backend, set->plans[i], x, bpi_tensor_at(model, model->parameters, layer->weight),
-            bpi_tensor_at(model, model->parameters, layer->bias), pass->layers[i].z, pass->layers[i].a));
-        x = pass->layers[i].a;
+            bpi_tensor_at(model, model->parameters, layer->bias), kept->z, layer->in_steps ? kept->u : kept->a));
+        if (layer->in_steps)
+            BPI_TRY(finish_block(pass, set->rows, i));
+        x = kept->out;
     }
     return BP_STATUS_OK;
 }

@@ -72,6 +72,19 @@ static void fill(const bpi_layer *layer, bp_init init, uint64_t seed, uint64_t t
     }
 }
 
+/* A vector all of one value. */
+static bp_status fill_vector(bp_model *model, int64_t tensor, double value)
+{
+    int64_t count = bpi_tensor_elements(&model->tensors[tensor]);
+    double *values;
+    BPI_TRY(bpi_alloc(model->context, (size_t)count * sizeof *values, "bp_model_create", (void **)&values));
+    for (int64_t i = 0; i < count; i++)
+        values[i] = value;
+    bp_status status = bpi_tensor_write(model, model->parameters, tensor, values);
+    bpi_free(model->context, values, (size_t)count * sizeof *values);
+    return status;
+}
+
 bp_status bpi_init_parameters(bp_model *model, bp_init init, uint64_t seed)
 {
     for (int64_t i = 0; i < model->layer_count; i++) {
@@ -85,6 +98,10 @@ bp_status bpi_init_parameters(bp_model *model, bp_init init, uint64_t seed)
         bp_status status = bpi_tensor_write(model, model->parameters, layer->weight, values);
         bpi_free(model->context, values, bytes);
         BPI_TRY(status);
+        if (layer->gamma >= 0)
+            BPI_TRY(fill_vector(model, layer->gamma, 1.0));
+        if (layer->running_var >= 0)
+            BPI_TRY(fill_vector(model, layer->running_var, 1.0));
     }
     return BP_STATUS_OK;
 }

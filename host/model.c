@@ -14,12 +14,6 @@ enum { MAX_WIDTH = 1 << 30, MAX_BLOCKS = 100000 };
 
 /* ---------------------------------------------------------------- checks */
 
-static bp_status unsupported(bp_context *context, int64_t number, const char *what)
-{
-    return BPI_FAIL(context, BP_STATUS_UNSUPPORTED, "layers: block %lld: %s is not supported by version %s",
-                    (long long)number, what, bp_version());
-}
-
 /* Checks one block and resolves its defaults. */
 static bp_status resolve_block(bp_context *context, int64_t number, bp_block *block)
 {
@@ -39,12 +33,17 @@ static bp_status resolve_block(bp_context *context, int64_t number, bp_block *bl
                         (long long)number, bp_activation_name(block->activation));
     if (!has_slope && block->activation == BP_ACTIVATION_LEAKY_RELU)
         block->slope = DEFAULT_SLOPE;
-    if (block->norm != BP_NORM_NONE)
-        return unsupported(context, number, block->norm == BP_NORM_BATCH ? "bn" : "ln");
-    if (block->dropout < 0.0f || block->dropout > 0.0f)
-        return unsupported(context, number, "dropout");
-    if (block->skip != 0)
-        return unsupported(context, number, "skip");
+    if (block->norm > BP_NORM_LAYER)
+        return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT, "layers: block %lld: %d is no norm", (long long)number,
+                        (int)block->norm);
+    if (!(block->dropout >= 0.0f && block->dropout < 1.0f))
+        return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT,
+                        "layers: block %lld: dropout is %g; it must be at least 0 and below 1", (long long)number,
+                        (double)block->dropout);
+    if (block->skip < -1 || block->skip >= number)
+        return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT,
+                        "layers: block %lld: skip=%lld; it must name an earlier block, 1 to %lld", (long long)number,
+                        (long long)block->skip, (long long)number - 1);
     return BP_STATUS_OK;
 }
 
@@ -101,6 +100,41 @@ static bp_status copy_blocks(bp_context *context, const bp_model_options *option
     return BP_STATUS_OK;
 }
 
+/* Where the output of a block's skip comes from, once all widths are known. */
+static bp_status resolve_skip(bp_model *model, int64_t index)
+{
+    bpi_layer *layer = &model->layers[index];
+    layer->skip_source = layer->block.skip == 0 ? -1 : layer->block.skip == -1 ? index : layer->block.skip;
+    if (layer->skip_source < 0)
+        return BP_STATUS_OK;
+    int64_t width = layer->skip_source ? model->layers[layer->skip_source - 1].outputs : model->inputs;
+    if (width != layer->outputs)
+        return BPI_FAIL(model->context, BP_STATUS_INVALID_ARGUMENT,
+                        "layers: block %lld: a skip adds %lld values to %lld units; the two must be equal",
+                        (long long)index + 1, (long long)width, (long long)layer->outputs);
+    if (layer->skip_source > 0)
+        model->layers[layer->skip_source - 1].feeds_skip = true;
+    return BP_STATUS_OK;
+}
+
+static bp_status resolve_steps(bp_model *model)
+{
+    const bpi_ops *ops = model->context->backend->ops;
+    for (int64_t i = 0; i < model->layer_count; i++)
+        BPI_TRY(resolve_skip(model, i));
+    for (int64_t i = 0; i < model->layer_count; i++) {
+        bpi_layer *layer = &model->layers[i];
+        layer->in_steps = layer->block.norm != BP_NORM_NONE || layer->block.dropout > 0.0f || layer->skip_source >= 0 ||
+                          layer->feeds_skip;
+        if (layer->in_steps && (!ops->block_forward || !ops->block_backward))
+            return BPI_FAIL(model->context, BP_STATUS_UNSUPPORTED,
+                            "layers: block %lld: backend %s of version %s runs no bn, ln, dropout and skip",
+                            (long long)i + 1, ops->name, bp_version());
+        layer->saves_z = layer->saves_z && !layer->in_steps;
+    }
+    return BP_STATUS_OK;
+}
+
 static bp_status make_layers(bp_model *model, bp_block *blocks, int64_t count)
 {
     BPI_TRY(bpi_alloc(model->context, (size_t)count * sizeof(bpi_layer), "bp_model_create", (void **)&model->layers));
@@ -114,6 +148,7 @@ static bp_status make_layers(bp_model *model, bp_block *blocks, int64_t count)
         layer->outputs = inputs = blocks[i].units;
         layer->saves_z = bpi_activation_saves_z(blocks[i].activation);
     }
+    BPI_TRY(resolve_steps(model));
     return bpi_notation_format(model->context, blocks, count, &model->layers_text, &model->layers_text_bytes);
 }
 

@@ -22,8 +22,14 @@ static inline int64_t bpi_tensor_elements(const bpi_tensor *tensor)
 typedef struct bpi_layer {
     bp_block block; /* no zero means a default any more */
     int64_t inputs, outputs;
-    int64_t weight, bias; /* index into the tensors; bias -1: none */
-    bool saves_z;
+    int64_t weight, bias, gamma, beta; /* index into the tensors; -1: none */
+    int64_t running_mean, running_var; /* likewise, of batch norm */
+    int64_t batches_tracked;           /* by the running values: PyTorch's num_batches_tracked */
+    int64_t norm_module;               /* the norm's number in the names of its tensors */
+    bool saves_z;                      /* where the activation follows the product directly */
+    int64_t skip_source;               /* whose output is added: -1 nobody's, 0 the network's input, K block K's */
+    bool feeds_skip;                   /* a later block adds this one's output */
+    bool in_steps;                     /* norm, dropout, skip, or feeds one: runs through bpi_ops.block_forward */
 } bpi_layer;
 
 struct bpi_pass; /* pass.h: buffers and plans of a forward (and backward) run */
@@ -33,11 +39,13 @@ struct bp_model {
     int64_t inputs;
     int64_t layer_count;
     bpi_layer *layers;
-    int64_t tensor_count, tensor_capacity;
-    bpi_tensor *tensors;
-    int64_t parameter_count; /* elements of the array, padding included */
-    void *parameters;        /* backend memory, traits.parameter_type */
-    char *layers_text;       /* the notation of the command line */
+    int64_t tensor_count, buffer_count, tensor_capacity;
+    bpi_tensor *tensors;     /* the parameters', then those of what is no parameter: running means and variances */
+    int64_t parameter_count; /* elements of the parameters in the array, padding included */
+    int64_t array_count;     /* and with the buffers behind them */
+    void *parameters;        /* [array_count], backend memory, traits.parameter_type */
+    bool has_batch_norm;
+    char *layers_text; /* the notation of the command line */
     size_t layers_text_bytes;
     bp_loss loss;
     float label_smoothing, huber_delta;
@@ -55,7 +63,7 @@ bp_status bpi_notation_format(bp_context *context, const bp_block *blocks, int64
 /* What the derivative needs, from BP_ACTIVATION_LIST: z itself, or a = f(z). */
 bool bpi_activation_saves_z(bp_activation activation);
 
-/* Fills model->tensors and parameter_count from model->layers; the bytes of the array that they describe. */
+/* Fills model->tensors and both counts from model->layers; the bytes of the array that they describe. */
 bp_status bpi_parameters_plan(bp_model *model);
 size_t bpi_parameters_bytes(const bp_model *model);
 
@@ -69,7 +77,7 @@ bp_status bpi_tensor_lookup(const bp_model *model, const char *call, const char 
 
 void bpi_standardization_clear(bp_model *model);
 
-int64_t bpi_model_find(const bp_model *model, const char *name); /* index of a tensor, -1 */
+int64_t bpi_model_find(const bp_model *model, const char *name); /* index of a tensor or buffer, -1 */
 
 static inline int64_t bpi_round_up(int64_t value, int64_t multiple)
 {

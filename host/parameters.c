@@ -1,5 +1,6 @@
-/* parameters.c: the parameter table. One array holds all weights, then all biases, each tensor {name, offset, rows,
- * cols, ld}; rows are padded to 16 bytes with zeros. Gradients and optimiser state have the same layout. */
+/* parameters.c: the parameter table. One array holds all weights, then all vectors (biases, norms), then what is no
+ * parameter (running means and variances), each tensor {name, offset, rows, cols, ld}; rows are padded to 16 bytes with
+ * zeros. Gradients and optimiser state have the same layout. */
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,23 +13,75 @@ static int64_t module_count(const bp_block *block)
     return 1 + (block->norm != BP_NORM_NONE) + (block->activation != BP_ACTIVATION_IDENTITY) + (block->dropout > 0.0f);
 }
 
-/* Appends a tensor to the table at *offset, and moves *offset behind it. Returns its index. */
-static int64_t add_tensor(bp_model *model, int64_t block, int64_t module, const char *kind, int64_t rows, int64_t cols,
-                          int64_t *offset)
+/* Appends a tensor to the table, behind those that are there. Returns its index. */
+static int64_t add_tensor(bp_model *model, int64_t block, int64_t module, const char *kind, int64_t rows, int64_t cols)
 {
-    assert(model->tensor_count < model->tensor_capacity);
+    int64_t index = model->tensor_count + model->buffer_count;
+    assert(index < model->tensor_capacity);
     const bpi_backend *backend = model->context->backend;
-    bpi_tensor *tensor = &model->tensors[model->tensor_count];
-    *tensor = (bpi_tensor){.offset = *offset, .rows = rows, .cols = cols, .block = block};
+    bpi_tensor *tensor = &model->tensors[index];
+    *tensor = (bpi_tensor){.offset = model->array_count, .rows = rows, .cols = cols, .block = block};
     tensor->ld = cols ? bpi_leading_dimension(backend, cols) : bpi_round_up(rows, backend->traits.alignment);
     snprintf(tensor->name, sizeof tensor->name, "%lld.%s", (long long)module, kind);
-    *offset += tensor->ld * (cols ? rows : 1);
-    return model->tensor_count++;
+    model->array_count += tensor->ld * (cols ? rows : 1);
+    return index;
+}
+
+static int64_t add_parameter(bp_model *model, int64_t block, int64_t module, const char *kind, int64_t rows,
+                             int64_t cols)
+{
+    int64_t index = add_tensor(model, block, module, kind, rows, cols);
+    model->tensor_count++;
+    model->parameter_count = model->array_count;
+    return index;
+}
+
+static int64_t add_buffer(bp_model *model, int64_t block, int64_t module, const char *kind, int64_t rows)
+{
+    int64_t index = add_tensor(model, block, module, kind, rows, 0);
+    model->buffer_count++;
+    return index;
+}
+
+/* Weights first: they make up nearly all of the array, and begin where it begins. */
+static void add_weights(bp_model *model)
+{
+    int64_t module = 0;
+    for (int64_t i = 0; i < model->layer_count; i++) {
+        bpi_layer *layer = &model->layers[i];
+        layer->weight = add_parameter(model, i, module, "weight", layer->outputs, layer->inputs);
+        module += module_count(&layer->block);
+    }
+}
+
+static void add_vectors(bp_model *model)
+{
+    int64_t module = 0;
+    for (int64_t i = 0; i < model->layer_count; i++) {
+        bpi_layer *layer = &model->layers[i];
+        bool norm = layer->block.norm != BP_NORM_NONE;
+        layer->norm_module = module + 1;
+        layer->bias = layer->block.no_bias ? -1 : add_parameter(model, i, module, "bias", layer->outputs, 0);
+        layer->gamma = norm ? add_parameter(model, i, module + 1, "weight", layer->outputs, 0) : -1;
+        layer->beta = norm ? add_parameter(model, i, module + 1, "bias", layer->outputs, 0) : -1;
+        module += module_count(&layer->block);
+    }
+}
+
+static void add_buffers(bp_model *model)
+{
+    for (int64_t i = 0; i < model->layer_count; i++) {
+        bpi_layer *layer = &model->layers[i];
+        bool tracks = layer->block.norm == BP_NORM_BATCH;
+        model->has_batch_norm = model->has_batch_norm || tracks;
+        layer->running_mean = tracks ? add_buffer(model, i, layer->norm_module, "running_mean", layer->outputs) : -1;
+        layer->running_var = tracks ? add_buffer(model, i, layer->norm_module, "running_var", layer->outputs) : -1;
+    }
 }
 
 bp_status bpi_parameters_plan(bp_model *model)
 {
-    model->tensor_capacity = 2 * model->layer_count;
+    model->tensor_capacity = 6 * model->layer_count;
     BPI_TRY(bpi_alloc(model->context, (size_t)model->tensor_capacity * sizeof *model->tensors, "bp_model_create",
                       (void **)&model->tensors));
     double elements = 0.0;
@@ -37,32 +90,20 @@ bp_status bpi_parameters_plan(bp_model *model)
     if (elements > 1e15)
         return BPI_FAIL(model->context, BP_STATUS_INVALID_ARGUMENT,
                         "bp_model_create: the network has %.3g parameters, more than any machine holds", elements);
-    int64_t offset = 0, module = 0;
-    for (int64_t i = 0; i < model->layer_count; i++) {
-        bpi_layer *layer = &model->layers[i];
-        layer->weight = add_tensor(model, i, module, "weight", layer->outputs, layer->inputs, &offset);
-        layer->bias = -1;
-        module += module_count(&layer->block);
-    }
-    module = 0;
-    for (int64_t i = 0; i < model->layer_count; i++) {
-        bpi_layer *layer = &model->layers[i];
-        if (!layer->block.no_bias)
-            layer->bias = add_tensor(model, i, module, "bias", layer->outputs, 0, &offset);
-        module += module_count(&layer->block);
-    }
-    model->parameter_count = offset;
+    add_weights(model);
+    add_vectors(model);
+    add_buffers(model);
     return BP_STATUS_OK;
 }
 
 size_t bpi_parameters_bytes(const bp_model *model)
 {
-    return (size_t)model->parameter_count * bpi_type_bytes(model->context->backend->traits.parameter_type);
+    return (size_t)model->array_count * bpi_type_bytes(model->context->backend->traits.parameter_type);
 }
 
 int64_t bpi_model_find(const bp_model *model, const char *name)
 {
-    for (int64_t i = 0; i < model->tensor_count; i++)
+    for (int64_t i = 0; i < model->tensor_count + model->buffer_count; i++)
         if (strcmp(model->tensors[i].name, name) == 0)
             return i;
     return -1;
@@ -81,17 +122,17 @@ bp_status bp_model_tensor_info(const bp_model *model, int64_t index, bp_tensor_i
     return BP_STATUS_OK;
 }
 
-/* Tensors are listed as PyTorch lists them: block by block, weight before bias. */
+/* Parameters are listed as PyTorch lists them: block by block, each weight before its bias. */
 int64_t bpi_tensor_in_file_order(const bp_model *model, int64_t index)
 {
     for (int64_t i = 0; i < model->layer_count; i++) {
         const bpi_layer *layer = &model->layers[i];
-        int64_t here = layer->bias >= 0 ? 2 : 1;
-        if (index < here)
-            return index == 0 ? layer->weight : layer->bias;
-        index -= here;
+        const int64_t listed[4] = {layer->weight, layer->bias, layer->gamma, layer->beta};
+        for (int k = 0; k < 4; k++)
+            if (listed[k] >= 0 && index-- == 0)
+                return listed[k];
     }
-    assert(false && "index past the last tensor");
+    assert(!"index past the last tensor");
     return -1;
 }
 

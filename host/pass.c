@@ -25,13 +25,18 @@ static bpi_linear_spec layer_spec(const bpi_pass *pass, int64_t index, int64_t r
                              .ld_w = pass->model->tensors[layer->weight].ld,
                              .ld_a = pass->layers[index].ld,
                              .bias = layer->bias >= 0,
-                             .activation = layer->block.activation,
+                             .activation = layer->in_steps ? BP_ACTIVATION_IDENTITY : layer->block.activation,
                              .slope = layer->block.slope,
                              .gradients = pass->gradients,
                              .input_grad = pass->gradients && index > 0};
 }
 
 /* ---------------------------------------------------------------- memory */
+
+static size_t activation_bytes(const bpi_pass *pass)
+{
+    return bpi_type_bytes(pass->model->context->backend->traits.activation_type);
+}
 
 /* Cuts `count` elements off the block: the address (NULL while only measuring), and *used moved on. */
 static bp_status cut(bpi_pass *pass, double count, size_t element, size_t *used, void **slice)
@@ -46,31 +51,84 @@ static bp_status cut(bpi_pass *pass, double count, size_t element, size_t *used,
     return BP_STATUS_OK;
 }
 
-/* Without gradients, two activations (and one z) take turns; with them, each layer keeps its own. */
+/* Arrays of a pass that are as wide as the widest layer and serve all layers in turn. */
+typedef struct shared_arrays {
+    void *turns[2], *scratch[2];
+} shared_arrays;
+
+/* Without gradients, nothing outlives the next layer but what a skip fetches: outputs take turns unless there are
+ * skips. */
+static bp_status place_for_evaluation(bpi_pass *pass, int64_t index, bool skips, const shared_arrays *shared,
+                                      size_t *used)
+{
+    const bpi_layer *layer = &pass->model->layers[index];
+    bpi_pass_layer *kept = &pass->layers[index];
+    kept->out = shared->turns[index & 1];
+    if (skips)
+        BPI_TRY(cut(pass, (double)pass->rows * (double)kept->ld, activation_bytes(pass), used, &kept->out));
+    kept->a = layer->in_steps ? shared->scratch[1] : kept->out;
+    kept->u = layer->in_steps ? shared->scratch[0] : NULL;
+    kept->z = layer->saves_z ? shared->scratch[0] : NULL;
+    return BP_STATUS_OK;
+}
+
+/* With gradients, each layer keeps its own. */
+static bp_status place_for_training(bpi_pass *pass, int64_t index, size_t *used)
+{
+    const bpi_layer *layer = &pass->model->layers[index];
+    bpi_pass_layer *kept = &pass->layers[index];
+    double count = (double)pass->rows * (double)kept->ld;
+    BPI_TRY(cut(pass, count, activation_bytes(pass), used, &kept->a));
+    if (layer->saves_z)
+        BPI_TRY(cut(pass, count, activation_bytes(pass), used, &kept->z));
+    kept->out = kept->u = kept->a;
+    if (layer->block.dropout > 0.0f || layer->skip_source >= 0)
+        BPI_TRY(cut(pass, count, activation_bytes(pass), used, &kept->out));
+    if (layer->block.norm != BP_NORM_NONE || bpi_activation_saves_z(layer->block.activation))
+        BPI_TRY(cut(pass, layer->in_steps ? count : 0.0, activation_bytes(pass), used, &kept->u));
+    if (layer->feeds_skip)
+        BPI_TRY(cut(pass, count, activation_bytes(pass), used, &kept->skip_grad));
+    return BP_STATUS_OK;
+}
+
+static bp_status place_norm(bpi_pass *pass, int64_t index, size_t *used)
+{
+    const bpi_layer *layer = &pass->model->layers[index];
+    bpi_pass_layer *kept = &pass->layers[index];
+    if (layer->block.norm == BP_NORM_NONE)
+        return BP_STATUS_OK;
+    size_t element = bpi_type_bytes(pass->model->context->backend->traits.parameter_type);
+    double count = layer->block.norm == BP_NORM_BATCH ? (double)layer->outputs : (double)pass->rows;
+    BPI_TRY(cut(pass, count, element, used, &kept->mean));
+    return cut(pass, count, element, used, &kept->inv_std);
+}
+
+static bool has_skips(const bp_model *model)
+{
+    bool any = false;
+    for (int64_t i = 0; i < model->layer_count; i++)
+        any = any || model->layers[i].skip_source >= 0;
+    return any;
+}
+
 static bp_status cut_layers(bpi_pass *pass, int64_t widest, size_t *used)
 {
     const bp_model *model = pass->model;
-    size_t element = bpi_type_bytes(model->context->backend->traits.activation_type);
-    double rows = (double)pass->rows;
-    void *turns[2] = {NULL, NULL}, *shared_z = NULL;
-    if (!pass->gradients) {
-        BPI_TRY(cut(pass, rows * (double)widest, element, used, &turns[0]));
-        BPI_TRY(cut(pass, rows * (double)widest, element, used, &turns[1]));
-        BPI_TRY(cut(pass, rows * (double)widest, element, used, &shared_z));
-    }
+    shared_arrays shared = {{NULL, NULL}, {NULL, NULL}};
+    void **shared_slices[4] = {&shared.turns[0], &shared.turns[1], &shared.scratch[0], &shared.scratch[1]};
+    double most = (double)pass->rows * (double)widest;
+    bool skips = has_skips(model);
+    for (int i = 0; !pass->gradients && i < 4; i++)
+        BPI_TRY(cut(pass, most, activation_bytes(pass), used, shared_slices[i]));
     for (int64_t i = 0; i < model->layer_count; i++) {
-        bpi_pass_layer *layer = &pass->layers[i];
-        double count = rows * (double)layer->ld;
-        layer->a = turns[i & 1];
-        layer->z = model->layers[i].saves_z ? shared_z : NULL;
-        if (pass->gradients) {
-            BPI_TRY(cut(pass, count, element, used, &layer->a));
-            if (model->layers[i].saves_z)
-                BPI_TRY(cut(pass, count, element, used, &layer->z));
-        }
+        if (pass->gradients)
+            BPI_TRY(place_for_training(pass, i, used));
+        else
+            BPI_TRY(place_for_evaluation(pass, i, skips, &shared, used));
+        BPI_TRY(place_norm(pass, i, used));
     }
     for (int i = 0; pass->gradients && i < 2; i++)
-        BPI_TRY(cut(pass, rows * (double)widest, element, used, &pass->delta[i]));
+        BPI_TRY(cut(pass, most, activation_bytes(pass), used, &pass->delta[i]));
     return BP_STATUS_OK;
 }
 

@@ -18,9 +18,14 @@ typedef struct bpi_plan_set {
 enum { BPI_PLAN_SETS = 4 };
 
 typedef struct bpi_pass_layer {
-    void *z; /* NULL unless the activation saves z */
-    void *a;
-    int64_t ld; /* of z, a and the layer's error term */
+    void *z;              /* what the product left, where the derivative needs it: NULL unless the activation saves z */
+    void *a;              /* f(z) */
+    void *out;            /* what the next layer gets: a, unless dropout or a skip follows */
+    void *u;              /* layers that run in steps: the product; a itself where that may be */
+    void *mean, *inv_std; /* of the norm, parameter_type; NULL without one */
+    void *skip_grad;      /* layers that feed a skip: what the skips add to dL/d out; NULL elsewhere */
+    bool skip_grad_begun; /* within a backward pass: something was added */
+    int64_t ld;           /* of all of them, and of the layer's error term */
 } bpi_pass_layer;
 
 typedef struct bpi_pass {
@@ -38,6 +43,9 @@ typedef struct bpi_pass {
     void *delta[2]; /* error terms of two neighbouring layers, as wide as the widest; NULL without gradients */
     bpi_plan_set sets[BPI_PLAN_SETS];
     int64_t clock;
+    uint64_t dropout_seed;
+    int64_t first_row;  /* of the part at hand in the step's batch */
+    bool moves_running; /* a training step: batch norm's running values follow */
 } bpi_pass;
 
 /* The bytes that a pass takes, without making it: its block, and the workspace that its operations need. */
@@ -58,7 +66,11 @@ static inline bpi_matrix bpi_view(void *data, int64_t rows, int64_t cols, int64_
     return (bpi_matrix){data, rows, cols, ld};
 }
 
-/* forward.c: x to the last a. */
+/* What the operations of a layer that runs in steps are told about it. */
+bpi_block_spec bpi_block_spec_of(const bpi_layer *layer);
+bpi_dropout_key bpi_dropout_key_of(const bpi_pass *pass, int64_t index);
+
+/* forward.c: x to the last out. */
 bp_status bpi_forward(bpi_pass *pass, const bpi_plan_set *set);
 
 /* The loss of what the forward pass left, added to pass->state; bpi_backward makes

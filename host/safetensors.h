@@ -16,7 +16,7 @@ typedef struct bpi_st_writer bpi_st_writer;
 bp_status bpi_st_writer_create(bp_context *context, const char *path, bpi_st_writer **writer);
 /* key and value in UTF-8: the caller's duty. */
 bp_status bpi_st_metadata(bpi_st_writer *writer, const char *key, const char *value);
-/* rank 1 or 2; values F64, F32 or I64. */
+/* rank 0 to 2; values F64, F32 or I64. Declare 8-byte types first: PyTorch wants each tensor aligned to its type. */
 bp_status bpi_st_declare(bpi_st_writer *writer, const char *name, bpi_st_type type, int rank, const int64_t *shape);
 /* Values of the next declared tensor, dense: double for F64 and F32 (rounded), int64_t for I64. */
 bp_status bpi_st_write(bpi_st_writer *writer, const void *values, int64_t count);

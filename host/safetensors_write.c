@@ -83,15 +83,18 @@ static bp_status append(bpi_st_writer *writer, bpi_st_type type, int64_t count)
 bp_status bpi_st_declare(bpi_st_writer *writer, const char *name, bpi_st_type type, int rank, const int64_t *shape)
 {
     bool known = type == BPI_ST_F64 || type == BPI_ST_F32 || type == BPI_ST_I64;
-    if (writer->header_written || !known || rank < 1 || rank > 2 || json_object_get(writer->header, name))
+    if (writer->header_written || !known || rank < 0 || rank > 2 || json_object_get(writer->header, name))
         return BPI_FAIL(writer->context, BP_STATUS_INTERNAL, "%s: tensor %s declared twice, too late or badly",
                         writer->file.path, name);
-    int64_t count = rank == 2 ? shape[0] * shape[1] : shape[0];
+    int64_t count = 1;
+    for (int i = 0; i < rank; i++)
+        count *= shape[i];
     int64_t bytes = count * (type == BPI_ST_F32 ? 4 : 8);
     BPI_TRY(append(writer, type, count));
 
-    json_t *dimensions = rank == 2 ? json_pack("[I,I]", (json_int_t)shape[0], (json_int_t)shape[1])
-                                   : json_pack("[I]", (json_int_t)shape[0]);
+    json_t *dimensions = json_array();
+    for (int i = 0; i < rank; i++)
+        json_array_append_new(dimensions, json_integer((json_int_t)shape[i]));
     const char *type_name = type == BPI_ST_F64 ? "F64" : type == BPI_ST_F32 ? "F32" : "I64";
     json_t *entry = json_pack("{s:s, s:o, s:[I,I]}", "dtype", type_name, "shape", dimensions, "data_offsets",
                               (json_int_t)writer->offset, (json_int_t)(writer->offset + bytes));

@@ -34,6 +34,7 @@ bp_status bpi_step_gradients(bp_trainer *trainer, const bpi_source *source, cons
         bpi_plan_set *set;
         BPI_TRY(bpi_pass_plans(pass, part, &set));
         BPI_TRY(load(trainer, source, index ? index + done : NULL, first + done, part));
+        pass->first_row = done;
         BPI_TRY(bpi_forward(pass, set));
         BPI_TRY(bpi_backward(pass, set, targets, (bpi_gradient_sink){trainer->gradients, done > 0}));
     }
@@ -51,7 +52,10 @@ bp_status bpi_step(bp_trainer *trainer, const bpi_source *source, const int64_t 
                               .gradients = trainer->gradients,
                               .state1 = trainer->state1,
                               .state2 = trainer->state2};
-    BPI_TRY(bpi_step_gradients(trainer, source, index, first, rows));
+    trainer->pass->moves_running = true;
+    bp_status status = bpi_step_gradients(trainer, source, index, first, rows);
+    trainer->pass->moves_running = false;
+    BPI_TRY(status);
     BPI_TRY(backend->ops->update_prepare(backend, &trainer->hyper, trainer->gradients, update.count, update.state));
     return backend->ops->update(backend, &update);
 }

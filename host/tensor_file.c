@@ -16,7 +16,7 @@ bpi_st_type bpi_tensor_file_type(const bp_model *model)
 static int64_t largest_tensor(const bp_model *model)
 {
     int64_t most = 0;
-    for (int64_t i = 0; i < model->tensor_count; i++)
+    for (int64_t i = 0; i < model->tensor_count + model->buffer_count; i++)
         if (bpi_tensor_elements(&model->tensors[i]) > most)
             most = bpi_tensor_elements(&model->tensors[i]);
     return most;
@@ -52,6 +52,71 @@ bp_status bpi_tensor_file_write(bpi_st_writer *writer, const bp_model *model, co
     bpi_free(context, values, bytes);
     return status;
 }
+
+/* ---------------------------------------------------------------- buffers */
+
+static void batch_count_name(const bpi_layer *layer, char *name)
+{
+    snprintf(name, NAME_BYTES, "%lld.num_batches_tracked", (long long)layer->norm_module);
+}
+
+bool bpi_tensor_file_is_batch_count(const bp_model *model, const char *name)
+{
+    char own[NAME_BYTES];
+    for (int64_t i = 0; i < model->layer_count; i++) {
+        batch_count_name(&model->layers[i], own);
+        if (model->layers[i].running_mean >= 0 && strcmp(own, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+bp_status bpi_tensor_file_declare_counts(bpi_st_writer *writer, const bp_model *model)
+{
+    char name[NAME_BYTES];
+    for (int64_t i = 0; i < model->layer_count; i++) {
+        batch_count_name(&model->layers[i], name);
+        if (model->layers[i].running_mean >= 0)
+            BPI_TRY(bpi_st_declare(writer, name, BPI_ST_I64, 0, NULL));
+    }
+    return BP_STATUS_OK;
+}
+
+bp_status bpi_tensor_file_write_counts(bpi_st_writer *writer, const bp_model *model)
+{
+    for (int64_t i = 0; i < model->layer_count; i++)
+        if (model->layers[i].running_mean >= 0)
+            BPI_TRY(bpi_st_write(writer, &model->layers[i].batches_tracked, 1));
+    return BP_STATUS_OK;
+}
+
+/* The running values stand at the end of the table. */
+bp_status bpi_tensor_file_declare_buffers(bpi_st_writer *writer, const bp_model *model)
+{
+    for (int64_t i = 0; i < model->buffer_count; i++) {
+        const bpi_tensor *tensor = &model->tensors[model->tensor_count + i];
+        BPI_TRY(bpi_st_declare(writer, tensor->name, bpi_tensor_file_type(model), 1, &tensor->rows));
+    }
+    return BP_STATUS_OK;
+}
+
+bp_status bpi_tensor_file_write_buffers(bpi_st_writer *writer, const bp_model *model)
+{
+    size_t bytes = (size_t)largest_tensor(model) * sizeof(double);
+    double *values;
+    BPI_TRY(bpi_alloc(model->context, bytes, "checkpoint", (void **)&values));
+    bp_status status = BP_STATUS_OK;
+    for (int64_t i = 0; i < model->buffer_count && status == BP_STATUS_OK; i++) {
+        int64_t index = model->tensor_count + i;
+        status = bpi_tensor_read(model, model->parameters, index, values);
+        if (status == BP_STATUS_OK)
+            status = bpi_st_write(writer, values, model->tensors[index].rows);
+    }
+    bpi_free(model->context, values, bytes);
+    return status;
+}
+
+/* ---------------------------------------------------------------- metadata */
 
 /* JSON, because its numbers have a point whatever the locale; 9 digits give every float back. Takes the value over. */
 static bp_status write_json(bpi_st_writer *writer, const bp_model *model, const char *key, json_t *value)
@@ -145,6 +210,37 @@ bp_status bpi_tensor_file_read(bpi_st_reader *reader, const bp_model *model, con
     bp_status status = BP_STATUS_OK;
     for (int64_t i = 0; i < model->tensor_count && status == BP_STATUS_OK; i++)
         status = read_tensor(reader, model, path, suffix, i, values, staged);
+    bpi_free(model->context, values, bytes);
+    return status;
+}
+
+static bp_status read_batch_count(bpi_st_reader *reader, const bp_model *model, const char *path,
+                                  const bpi_layer *layer, int64_t *batches)
+{
+    char name[NAME_BYTES];
+    batch_count_name(layer, name);
+    int64_t stored = bpi_st_find(reader, name);
+    *batches = 0;
+    if (stored < 0)
+        return BP_STATUS_OK;
+    if (bpi_st_tensor_at(reader, stored)->count != 1)
+        return BPI_FAIL(model->context, BP_STATUS_BAD_DATA, "%s: tensor %s holds %lld numbers in place of one", path,
+                        name, (long long)bpi_st_tensor_at(reader, stored)->count);
+    return bpi_st_read_i64(reader, stored, batches);
+}
+
+bp_status bpi_tensor_file_read_buffers(bpi_st_reader *reader, const bp_model *model, const char *path, void *staged,
+                                       int64_t *batches)
+{
+    size_t bytes = (size_t)largest_tensor(model) * sizeof(double);
+    double *values;
+    BPI_TRY(bpi_alloc(model->context, bytes, path, (void **)&values));
+    bp_status status = BP_STATUS_OK;
+    for (int64_t i = 0; i < model->buffer_count && status == BP_STATUS_OK; i++)
+        status = read_tensor(reader, model, path, "", model->tensor_count + i, values, staged);
+    for (int64_t i = 0; i < model->layer_count && status == BP_STATUS_OK; i++)
+        if (model->layers[i].running_mean >= 0)
+            status = read_batch_count(reader, model, path, &model->layers[i], &batches[i]);
     bpi_free(model->context, values, bytes);
     return status;
 }

@@ -118,6 +118,12 @@ static bp_status check(bp_trainer *trainer, const bp_data *data, const bp_train_
     BPI_TRY(bp_data_check(data, trainer->model));
     if (options->test)
         BPI_TRY(bp_data_check(options->test, trainer->model));
+    int64_t batch = trainer->options.batch;
+    if (trainer->model->has_batch_norm && (batch == 1 || data->source.rows % batch == 1))
+        return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT,
+                        "bp_train: batch norm wants at least 2 samples in each micro-batch, and of %lld samples in "
+                        "batches of %lld one is left over: choose another batch",
+                        (long long)data->source.rows, (long long)batch);
     if (options->epochs < 1)
         return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT, "bp_train: epochs is %lld; it must be at least 1",
                         (long long)options->epochs);

@@ -154,7 +154,9 @@ static bp_status build(bp_trainer *trainer)
         BPI_TRY(backend->ops->allocate(backend, bytes, &trainer->state1));
     if (states > 1)
         BPI_TRY(backend->ops->allocate(backend, bytes, &trainer->state2));
-    return bpi_pass_create(trainer->model, trainer->options.batch, true, &trainer->pass);
+    BPI_TRY(bpi_pass_create(trainer->model, trainer->options.batch, true, &trainer->pass));
+    trainer->pass->dropout_seed = trainer->options.seed;
+    return BP_STATUS_OK;
 }
 
 /* The words of a failed allocation, with what the whole trainer wants. */

@@ -68,7 +68,7 @@ typedef struct bp_trainer_options {
     int64_t total_steps; /* S of cosine and linear; must be > 0 for those */
     int64_t schedule_step;
     double schedule_gamma; /* 0: 0.1 */
-    uint64_t seed;         /* of the shuffling */
+    uint64_t seed;         /* of the shuffling and of dropout */
 } bp_trainer_options;
 
 /* Plans all memory and all products for the model and the batch, and allocates. The model must outlive the trainer.
