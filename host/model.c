@@ -128,7 +128,7 @@ static bp_status resolve_steps(bp_model *model)
                           layer->feeds_skip;
         if (layer->in_steps && (!ops->block_forward || !ops->block_backward))
             return BPI_FAIL(model->context, BP_STATUS_UNSUPPORTED,
-                            "layers: block %lld: backend %s of version %s runs no bn, ln, dropout and skip",
+                            "layers: block %lld: bn, ln, dropout and skip are not supported by backend %s of version %s",
                             (long long)i + 1, ops->name, bp_version());
         layer->saves_z = layer->saves_z && !layer->in_steps;
     }
