@@ -7,6 +7,7 @@ LIBRARIES=$1 FAULTY=$2 REPAIRED=$3 SOURCE=$4 SEEDS=${5:-200}
 LD_LIBRARY_PATH=$LIBRARIES${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export LD_LIBRARY_PATH
 FILE=$(basename "$SOURCE")
+NAME=${FILE%.*}
 KIND=$(sed -n '1s/.*expect: \([a-z-]*\)\..*/\1/p' "$SOURCE")
 LINE=$(grep -n '/\* FAULT \*/' "$SOURCE" | cut -d: -f1)
 LOG=$(mktemp)
@@ -23,7 +24,7 @@ case "$LINE" in '' | *[!0-9]*) echo "$FILE: not exactly one line with FAULT" && 
 [ -n "$KIND" ] || { echo "$FILE: the first line names no kind" && exit 1; }
 
 for MODE in eager lazy random; do
-    CUEMU_STREAMS=$MODE CUEMU_ORDER=forward "$FAULTY" >"$LOG" 2>&1
+    CUEMU_STREAMS=$MODE CUEMU_ORDER=forward "$FAULTY" "$NAME" >"$LOG" 2>&1
     STATUS=$?
     # a report is "cuemu: KIND: words" and two lines; of two operations that race, chance says which one comes second,
     # so that the other side, which the text names, may be the one that is marked
@@ -36,7 +37,7 @@ for MODE in eager lazy random; do
     [ -z "$OTHERS" ] || fail "$MODE" "expected $KIND at line $LINE alone, got: $OTHERS"
 done
 
-FAULT_SEEDS=$SEEDS "$REPAIRED" >"$LOG" 2>&1
+FAULT_SEEDS=$SEEDS "$REPAIRED" "$NAME" >"$LOG" 2>&1
 STATUS=$?
 [ $STATUS -eq 0 ] && ! grep -q '^cuemu:' "$LOG" || fail "repaired, $SEEDS seeds" "exit status $STATUS"
 exit $FAILED

@@ -20,18 +20,20 @@ function(cuemu_program TARGET)
     target_link_libraries(${TARGET} PRIVATE ${CMAKE_DL_LIBS} m)
 endfunction()
 
-# cuemu_object(out source definition architectures...): nvcc's object with plain PTX of each architecture and line
-# numbers; definition may be empty.
-function(cuemu_object OUT SOURCE DEFINITION)
+# cuemu_object(out source words...): nvcc's object with line numbers and plain PTX. A word that is a number is an
+# architecture, any other a macro to define.
+function(cuemu_object OUT SOURCE)
     get_filename_component(NAME ${SOURCE} NAME_WE)
     string(JOIN "_" SUFFIX ${ARGN})
-    set(OBJECT ${CMAKE_CURRENT_BINARY_DIR}/cuda/${NAME}${DEFINITION}_${SUFFIX}.o)
+    string(REPLACE "=" "_" SUFFIX "${SUFFIX}")
+    set(OBJECT ${CMAKE_CURRENT_BINARY_DIR}/cuda/${NAME}_${SUFFIX}.o)
     set(CODE)
-    if(DEFINITION)
-        set(CODE -D${DEFINITION})
-    endif()
-    foreach(ARCH ${ARGN})
-        list(APPEND CODE -gencode arch=compute_${ARCH},code=compute_${ARCH})
+    foreach(WORD ${ARGN})
+        if(WORD MATCHES "^[0-9]+$")
+            list(APPEND CODE -gencode arch=compute_${WORD},code=compute_${WORD})
+        else()
+            list(APPEND CODE -D${WORD})
+        endif()
     endforeach()
     add_custom_command(OUTPUT ${OBJECT} DEPENDS ${SOURCE} ${CMAKE_CURRENT_SOURCE_DIR}/host_test/ordinary.h
                        ${CMAKE_CURRENT_SOURCE_DIR}/faults/host.h
@@ -67,43 +69,14 @@ endforeach()
 # Ordinary CUDA, as each architecture's PTX; and with NVIDIA's libraries, where it must say that there is no device.
 if(CUEMU_NVCC)
     foreach(ARCH 75 80 86 90 100)
-        cuemu_object(FIRST ${CMAKE_CURRENT_SOURCE_DIR}/host_test/ordinary.cu "" ${ARCH})
-        cuemu_object(SECOND ${CMAKE_CURRENT_SOURCE_DIR}/host_test/ordinary_second.cu "" ${ARCH})
+        cuemu_object(FIRST ${CMAKE_CURRENT_SOURCE_DIR}/host_test/ordinary.cu ${ARCH})
+        cuemu_object(SECOND ${CMAKE_CURRENT_SOURCE_DIR}/host_test/ordinary_second.cu ${ARCH})
         cuemu_program(cuemu_test_ordinary_${ARCH} host_test/test_ordinary.c ${FIRST} ${SECOND})
         target_link_libraries(cuemu_test_ordinary_${ARCH} PRIVATE ${CRITERION_LIBRARY} stdc++)
         cuemu_modes(ordinary_${ARCH} cuemu_test_ordinary_${ARCH})
     endforeach()
     add_test(NAME cuemu_ordinary_on_nvidia COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/host_test/check_nvidia.sh
                                                    $<TARGET_FILE:cuemu_test_ordinary_75>)
-endif()
-
-# The fault corpus: a report for each fault, silence for each repaired twin.
-file(GLOB CUEMU_HOST_FAULTS CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/faults/host_*.c)
-list(FILTER CUEMU_HOST_FAULTS EXCLUDE REGEX "host_main.c$")
-function(cuemu_fault_pair SOURCE FAULTY REPAIRED)
-    get_filename_component(NAME ${SOURCE} NAME_WE)
-    cuemu_program(cuemu_fault_${NAME} faults/host_main.c ${FAULTY})
-    cuemu_program(cuemu_fault_${NAME}_repaired faults/host_main.c ${REPAIRED})
-    target_compile_definitions(cuemu_fault_${NAME}_repaired PRIVATE REPAIRED)
-    if(SOURCE MATCHES "cu$")
-        target_link_libraries(cuemu_fault_${NAME} PRIVATE stdc++)
-        target_link_libraries(cuemu_fault_${NAME}_repaired PRIVATE stdc++)
-    endif()
-    add_test(NAME cuemu_fault_${NAME}
-        COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/faults/check_host_fault.sh ${CUEMU_LIBRARY_DIR}
-                $<TARGET_FILE:cuemu_fault_${NAME}> $<TARGET_FILE:cuemu_fault_${NAME}_repaired> ${SOURCE})
-endfunction()
-foreach(SOURCE ${CUEMU_HOST_FAULTS})
-    cuemu_fault_pair(${SOURCE} ${SOURCE} ${SOURCE})
-endforeach()
-if(CUEMU_NVCC)
-    file(GLOB CUEMU_LAUNCH_FAULTS CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/faults/host_*.cu)
-    foreach(SOURCE ${CUEMU_LAUNCH_FAULTS})
-        get_filename_component(NAME ${SOURCE} NAME_WE)
-        cuemu_object(OBJECT ${SOURCE} "" 75)
-        cuemu_object(REPAIRED ${SOURCE} REPAIRED 75)
-        cuemu_fault_pair(${SOURCE} ${OBJECT} ${REPAIRED})
-    endforeach()
 endif()
 
 # What our CUDA objects import and what NVIDIA exports, against what cuemu has.

@@ -1,0 +1,11 @@
+# cuemu runs our CUDA code on machines without a GPU: stand-ins for NVIDIA's libraries, see tests/cuemu/README.md.
+find_path(BP_CUDA_INCLUDE cuda_runtime_api.h HINTS /usr/local/cuda/include)
+if(BP_CUDA_INCLUDE)
+    set(BP_CUEMU_DEFAULT ON)
+else()
+    set(BP_CUEMU_DEFAULT OFF)
+endif()
+option(BP_BUILD_CUEMU "Build cuemu and the tests that run on it (wants the CUDA toolkit)" ${BP_CUEMU_DEFAULT})
+if(BP_BUILD_CUEMU)
+    add_subdirectory(${CMAKE_CURRENT_LIST_DIR}/../cuemu ${CMAKE_CURRENT_BINARY_DIR}/cuemu)
+endif()
