@@ -128,7 +128,7 @@ static bool type_fits(uint8_t what, cue_type type, bool noftz)
         return false;
     switch (what) {
     case ADD:
-        return integer || half || type == CUE_F32 || type == CUE_F64;
+        return (integer && type != CUE_S64) || half || type == CUE_F32 || type == CUE_F64;
     case MIN:
     case MAX:
         return integer;

@@ -14,12 +14,12 @@ void cue_unknown(cue_decoder *d, const char *why)
         end++;
     if (f->unimplemented == NULL) {
         char text[500];
-        cue_insn here = {.location = d->location};
+        cue_insn here = {.location = d->location, .ptx_line = d->ptx_line};
         cue_place place = {0};
         cue_place_of(d->module, &here, &place);
         snprintf(text, sizeof text, "%s: '%.*s' in %s at %s:%d (%s)", "not implemented",
                  (int)(end->text - d->statement->text), d->statement->text, f->name,
-                 place.file != NULL ? place.file : "(no line, compile with -lineinfo)", place.line, why);
+                 place.file != NULL ? place.file : "?", place.line, why);
         f->unimplemented = cue_pool_text(&d->module->pool, text, strlen(text));
     }
     d->at = end;
@@ -155,8 +155,11 @@ static void read_loc(cue_decoder *d)
 
 void cue_place_of(const struct cue_module *module, const cue_insn *insn, cue_place *place)
 {
-    if (insn->location == 0)
+    if (insn->location == 0) { /* compiled without -lineinfo: the line of the PTX text is better than nothing */
+        place->file = insn->ptx_line != 0 ? "PTX" : NULL;
+        place->line = (int)insn->ptx_line;
         return;
+    }
     const cue_location *l = &module->locations[insn->location];
     for (int hops = 0; l->parent != 0 && hops < 64; hops++)
         l = &module->locations[l->parent - 1];
@@ -256,6 +259,13 @@ static void select_instruction(cue_decoder *d)
         cue_unknown(d, "no such instruction in the table");
 }
 
+/* count_lines: only where no .loc says better; it takes time in a long text. */
+static void count_lines(cue_decoder *d, const char *to)
+{
+    for (; d->counted_to < to; d->counted_to++)
+        d->ptx_line += *d->counted_to == '\n';
+}
+
 static void read_instruction(cue_decoder *d)
 {
     d->statement = d->at;
@@ -266,7 +276,8 @@ static void read_instruction(cue_decoder *d)
                          .src = {-1, -1, -1, -1},
                          .predicate = {{CUE_NO_PREDICATE, false}, {CUE_NO_PREDICATE, false}},
                          .vector = 1,
-                         .location = d->location};
+                         .location = d->location,
+                         .ptx_line = d->ptx_line};
     if (setjmp(d->unknown) == 0) {
         if (cue_try(d, "@")) {
             cue_predicate_source guard = cue_predicate(d);
@@ -320,10 +331,13 @@ static void read_statement(cue_decoder *d)
         while (!cue_try(d, ";")) /* shared memory was laid out when the module was read */
             d->at++;
     else if (!cue_try(d, ";")) {
-        if (d->at->kind == CUE_WORD && cue_token_is(d->at + 1, ":"))
+        if (d->at->kind == CUE_WORD && cue_token_is(d->at + 1, ":")) {
             read_label_or_table(d);
-        else
+        } else {
+            if (d->location == 0)
+                count_lines(d, d->at->text);
             read_instruction(d);
+        }
     }
 }
 
@@ -344,6 +358,8 @@ void cue_decode(cue_function *f)
     d->function = f;
     d->module = f->module;
     d->at = f->body;
+    d->counted_to = f->module->text;
+    d->ptx_line = 1;
     cue_constant(d, 0);
     declare_formals(d);
     open_scope(d);

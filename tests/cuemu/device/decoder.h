@@ -65,6 +65,8 @@ typedef struct cue_decoder {
     size_t table_count, table_room;
     size_t code_room, constant_room, special_room, callee_room, shared_room;
     uint32_t location;
+    const char *counted_to; /* lines of the PTX text have been counted so far */
+    uint32_t ptx_line;
 
     /* the instruction at hand */
     cue_insn insn;

@@ -114,6 +114,7 @@ typedef struct cue_insn {
     int32_t elements[CUE_MAX_VECTOR]; /* rows of a vector operand; CUE_NO_ROW for "_" */
     uint32_t target;                  /* of a branch */
     uint32_t location;                /* index in module->locations */
+    uint32_t ptx_line;                /* in the text of the module, for code without .loc */
     const struct cue_call *call;
     const uint32_t *targets; /* brx.idx */
     uint32_t target_count;

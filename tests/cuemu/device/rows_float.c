@@ -75,7 +75,8 @@ static float div32(float a, float b, float c)
     return a / b;
 }
 
-/* div.approx: for divisors beyond 2^126 the card gives 0 (NaN for a dividend that is no finite number), as its manual says. */
+/* div.approx: for divisors beyond 2^126 the card gives 0 (NaN for a dividend that is no finite number), as its manual
+ * says. */
 static float div_approx32(float a, float b, float c)
 {
     (void)c;
