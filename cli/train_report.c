@@ -23,7 +23,7 @@ static void report_data(const training *t)
     else
         printf("%lld target%s", (long long)bp_data_target_cols(t->data), bp_data_target_cols(t->data) == 1 ? "" : "s");
     if (t->test)
-        printf("; %s test samples\n", words_count(&test, bp_data_rows(t->test)));
+        printf("; test: %s\n", words_count(&test, bp_data_rows(t->test)));
     else
         printf("; no test set\n");
 }
@@ -33,11 +33,9 @@ static void report_backend(const training *t)
 {
     bool chosen = *bp_context_backend_reason(t->context) != '\0';
     bool is_cuda = strcmp(bp_context_backend(t->context), "cuda") == 0;
-    printf("backend    %s%s: %s, %s\n", bp_context_backend(t->context),
-           !chosen   ? ""
-           : is_cuda ? ", chosen by auto"
-                     : ", as cuda is not usable here (see backprop info)",
-           bp_context_engine(t->context), bp_precision_name(bp_context_precision(t->context)));
+    printf("backend    %s: %s, %s%s\n", bp_context_backend(t->context), bp_context_engine(t->context),
+           bp_precision_name(bp_context_precision(t->context)),
+           chosen && !is_cuda ? " (no cuda, see backprop info)" : "");
 }
 
 void report_start(const training *t)
@@ -53,7 +51,8 @@ void report_start(const training *t)
            bp_schedule_name((bp_schedule)v->schedule), (long long)v->batch);
     if (v->accumulate > 1)
         printf(" x %lld", (long long)v->accumulate);
-    printf(", %lld epochs of %lld steps\n", (long long)v->epochs, (long long)t->steps_per_epoch);
+    printf(", %lld epoch%s of %lld steps\n", (long long)v->epochs, v->epochs == 1 ? "" : "s",
+           (long long)t->steps_per_epoch);
     report_backend(t);
     if (t->run.has_checkpoint)
         printf("resume     %s after %lld epochs, %lld steps\n", t->run.path,

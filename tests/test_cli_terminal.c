@@ -95,7 +95,9 @@ Test(cli_terminal, the_bar_fits_80_and_200_columns)
     expect_fits(said, 80);
     cr_assert(strstr(said, "\u2500") && strstr(said, " left"), "no bar in: %s", said);
     free(said);
-    free(bpt_command("rm -r run").out);
+    bpt_run removed = bpt_command("rm -r run");
+    cr_assert(removed.status == 0, "%s", removed.err);
+    bpt_run_free(&removed);
     said = on_terminal(200, "C.UTF-8");
     expect_fits(said, 200);
     cr_assert(strstr(said, " samples/s  loss "));
