@@ -1,5 +1,5 @@
-/* kernel_main.c: NAME faulty | NAME repaired [SEEDS]: runs one scenario of the kernel fault corpus, the repaired twin with
- * that many seeds in random order, in one process. */
+/* kernel_main.c: NAME faulty | NAME repaired [SEEDS]: runs one scenario of the kernel fault corpus, the repaired twin
+ * with that many seeds in random order, in one process. */
 #include "cuemu_api.h"
 
 #include <dlfcn.h>

@@ -59,10 +59,9 @@ void cue_copy_started(cue_op_id op, const void *payload)
 {
     const copy_payload *c = payload;
     if (c->pending_source)
-        cue_pending_add(op, (void *)(uintptr_t)c->source, cue_extent(c->source_pitch, c->width, c->height),
-                        CUE_HOST_SOURCE);
+        cue_pending_add(op, (void *)(uintptr_t)c->source, c->source_pitch, c->width, c->height, CUE_HOST_SOURCE);
     if (c->pending_target)
-        cue_pending_add(op, c->destination, cue_extent(c->destination_pitch, c->width, c->height), CUE_HOST_TARGET);
+        cue_pending_add(op, c->destination, c->destination_pitch, c->width, c->height, CUE_HOST_TARGET);
 }
 
 /* direction: what `kind` says against where the pointers lie; cudaMemcpyDefault looks itself. */
@@ -158,6 +157,8 @@ static cudaError_t copy_2d(void *destination, size_t destination_pitch, const vo
     copy_payload *staged = NULL;
     if (!from_device && !pinned_source && !captured)
         work.payload = staged = stage(&payload, &work.payload_bytes);
+    if (staged != NULL && synchronous)
+        work.name = "cudaMemcpy (from pageable memory: it returns before the copy is done)";
     error = cue_submit(handle, &work);
     free(staged);
     if (error == cudaSuccess && waits) {

@@ -1,6 +1,8 @@
 /* event.c: events stand for the operation that recorded them, or, recorded in a captured stream, for graph nodes. */
 #include "internal.h"
 
+#include <stdlib.h>
+
 enum {
     QUERIES_UNTIL_DONE = 3,
     KNOWN_FLAGS = cudaEventBlockingSync | cudaEventDisableTiming | cudaEventInterprocess,
@@ -46,6 +48,8 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
     if (e != NULL) {
         cue_op_release(e->op);
         e->op = NULL;
+        free(e->nodes);
+        e->nodes = NULL;
         cue_handle_drop(e);
     }
     return cue_leave(error);

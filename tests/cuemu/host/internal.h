@@ -208,7 +208,7 @@ bool cue_pinned_was_freed(const void *address, cue_site *where);
 void cue_pinned_report_leaks(void);
 void cue_pinned_reset(void);
 
-/* cue_pending_add: op will read or write the range; until the host waits for it, host code must not interfere.
+/* cue_pending_add: op will read or write the rows; until the host waits for it, host code must not interfere.
  * cue_pending_open, _close: around an operation that runs, whose own accesses are welcome; a host function in a stream
  *   may only touch what is ordered before it.
  * cue_pending_check_source: reports where a source changed between enqueue and run.
@@ -216,7 +216,7 @@ void cue_pinned_reset(void);
  * cue_pending_overlaps: some transfer is pending in the range.
  * cue_pending_fault: host code touched a guarded page; true where the instruction may go on (after a report, or
  *   stepped through because it touched only a neighbour). */
-void cue_pending_add(cue_op_id op, void *address, size_t bytes, cue_host_use use);
+void cue_pending_add(cue_op_id op, void *address, size_t pitch, size_t width, size_t height, cue_host_use use);
 void cue_pending_open(cue_op_id op, bool host_function);
 void cue_pending_close(void);
 void cue_pending_check_source(cue_op_id op);

@@ -14,7 +14,8 @@
 typedef struct transfer {
     cue_op_id op;
     char *base;
-    size_t bytes;
+    size_t bytes; /* from the first byte to the last */
+    size_t pitch, width;
     cue_host_use use;
     bool guarded, has_checksum;
     uint64_t checksum;
@@ -71,9 +72,9 @@ void cue_pending_close(void)
     guard_unless_before(0);
 }
 
-static uint64_t checksum(const char *bytes, size_t n)
+static uint64_t checksum_row(uint64_t h, const char *bytes, size_t n)
 {
-    uint64_t h = 0x9e3779b97f4a7c15u, word;
+    uint64_t word;
     for (; n >= sizeof word; n -= sizeof word, bytes += sizeof word) {
         memcpy(&word, bytes, sizeof word);
         h = (h ^ word) * 0xff51afd7ed558ccdu;
@@ -82,6 +83,26 @@ static uint64_t checksum(const char *bytes, size_t n)
     for (; n > 0; n--, bytes++)
         h = (h ^ (unsigned char)*bytes) * 0x100000001b3u;
     return h;
+}
+
+static uint64_t checksum(const transfer *t)
+{
+    uint64_t h = 0x9e3779b97f4a7c15u;
+    for (size_t at = 0; at < t->bytes; at += t->pitch)
+        h = checksum_row(h, t->base + at, t->width);
+    return h;
+}
+
+static void poison(const transfer *t)
+{
+    for (size_t at = 0; at < t->bytes; at += t->pitch)
+        memset(t->base + at, 0xff, t->width);
+}
+
+/* What lies between the rows of a two-dimensional copy is not touched by it. */
+static bool covers(const transfer *t, const char *address)
+{
+    return address >= t->base && address < t->base + t->bytes && (size_t)(address - t->base) % t->pitch < t->width;
 }
 
 static bool overlap(const transfer *t, const char *base, size_t bytes)
@@ -100,17 +121,18 @@ static bool still_in_use(const char *base, size_t bytes, bool by_targets_only)
     return false;
 }
 
-void cue_pending_add(cue_op_id op, void *address, size_t bytes, cue_host_use use)
+void cue_pending_add(cue_op_id op, void *address, size_t pitch, size_t width, size_t height, cue_host_use use)
 {
+    size_t bytes = cue_extent(pitch, width, height);
     if (bytes == 0)
         return;
-    transfer t = {.op = op, .base = address, .bytes = bytes, .use = use};
+    transfer t = {.op = op, .base = address, .bytes = bytes, .pitch = pitch, .width = width, .use = use};
     cue_pinned_find(address, bytes, &t.guarded);
     open_all();
     if (use == CUE_HOST_TARGET && !still_in_use(address, bytes, false))
-        memset(address, 0xff, bytes);
+        poison(&t);
     if (use == CUE_HOST_SOURCE && !still_in_use(address, bytes, true)) {
-        t.checksum = checksum(address, bytes);
+        t.checksum = checksum(&t);
         t.has_checksum = true;
     }
     if (count == room) {
@@ -127,7 +149,7 @@ void cue_pending_check_source(cue_op_id op)
 {
     for (size_t i = 0; i < count; i++) {
         transfer *t = &transfers[i];
-        if (t->op != op || !t->has_checksum || checksum(t->base, t->bytes) == t->checksum)
+        if (t->op != op || !t->has_checksum || checksum(t) == t->checksum)
             continue;
         cue_place place;
         cue_site_place(cue_op_site(op), &place);
@@ -177,7 +199,7 @@ bool cue_pending_fault(void *address, bool write, cue_site where, bool *step)
     for (size_t i = 0; i < count; i++) {
         transfer t = transfers[i];
         guarded_page = guarded_page || shares_page(&t, address);
-        if (!overlap(&t, address, 1) || (t.use == CUE_HOST_SOURCE && !write))
+        if (!covers(&t, address) || (t.use == CUE_HOST_SOURCE && !write))
             continue;
         cue_place place;
         cue_site_place(where, &place);
