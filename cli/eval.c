@@ -48,8 +48,8 @@ static int evaluate(const option_set *options, bp_context *context, const bp_dat
 {
     bp_evaluation result;
     TRY(net_load(options, context, bp_data_inputs(data), model));
-    TRY(check_library(context, bp_data_check(data, *model), NULL));
-    TRY(check_library(context, bp_evaluate(*model, data, &result), NULL));
+    TRY(check_library(context, bp_data_check(data, *model)));
+    TRY(check_library(context, bp_evaluate(*model, data, &result)));
     return print(options, *model, &result);
 }
 

@@ -62,10 +62,8 @@ static int compare(const option_set *options, check *c)
         printf("%-16s %9s %9s %9s  %9s\n", "tensor", "elements", "checked", "kinks", "err/bound");
     bp_gradcheck_options check_options = {
         .struct_size = sizeof check_options, .max_per_tensor = v->max_per_tensor, .tensor = on_tensor, .user = c};
-    TRY(check_library(
-        c->context,
-        bp_gradcheck(c->model, c->batch.x, c->batch.classes, c->batch.targets, v->batch, &check_options, &passed),
-        NULL));
+    TRY(check_library(c->context, bp_gradcheck(c->model, c->batch.x, c->batch.classes, c->batch.targets, v->batch,
+                                               &check_options, &passed)));
     if (v->json)
         TRY(json_print(json_pack("{ss ss sI sI sO sb}", "layers", bp_model_layers(c->model), "loss",
                                  bp_loss_name(bp_model_loss(c->model)), "inputs", (json_int_t)v->inputs, "batch",

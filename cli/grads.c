@@ -47,15 +47,15 @@ static int compute(const option_set *options, gradients *g)
 {
     const settings *v = &options->values;
     bp_step_result result;
-    TRY(check_library(g->context, bp_data_load_npy(g->context, v->x, v->y, &g->data), NULL));
+    TRY(check_library(g->context, bp_data_load_npy(g->context, v->x, v->y, &g->data)));
     TRY(net_model(options, g->context, bp_data_inputs(g->data), &g->model));
-    TRY(check_library(g->context, bp_data_check(g->data, g->model), NULL));
-    TRY(check_library(g->context, bp_model_load_weights(g->model, v->weights), NULL));
+    TRY(check_library(g->context, bp_data_check(g->data, g->model)));
+    TRY(check_library(g->context, bp_model_load_weights(g->model, v->weights)));
     bp_trainer_options trainer_options = {.struct_size = sizeof trainer_options, .batch = bp_data_rows(g->data)};
-    TRY(check_library(g->context, bp_trainer_create(g->model, &trainer_options, &g->trainer), NULL));
-    TRY(check_library(g->context, bp_trainer_gradients_data(g->trainer, g->data, 0, bp_data_rows(g->data)), NULL));
-    TRY(check_library(g->context, bp_trainer_result(g->trainer, &result), NULL));
-    TRY(check_library(g->context, bp_trainer_save_gradients(g->trainer, v->out), NULL));
+    TRY(check_library(g->context, bp_trainer_create(g->model, &trainer_options, &g->trainer)));
+    TRY(check_library(g->context, bp_trainer_gradients_data(g->trainer, g->data, 0, bp_data_rows(g->data))));
+    TRY(check_library(g->context, bp_trainer_result(g->trainer, &result)));
+    TRY(check_library(g->context, bp_trainer_save_gradients(g->trainer, v->out)));
     return print(options, g, result.loss);
 }
 

@@ -77,7 +77,7 @@ static int run(option_set *options)
     json_t *list = tell_backends(options);
     bp_status made = make(options, "auto", &context);
     if (made != BP_STATUS_OK)
-        status = check_library(context, made, NULL);
+        status = check_library(context, made);
     else if (list)
         status = json_print(json_pack("{ss sO ss ss}", "version", bp_version(), "backends", list, "auto",
                                       bp_context_backend(context), "auto_reason", bp_context_backend_reason(context)));

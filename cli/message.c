@@ -54,16 +54,13 @@ static const char *library_words(const bp_context *context, bp_status status)
     return strncmp(text, "bp_", 3) == 0 && strncmp(text + name, ": ", 2) == 0 ? text + name + 2 : text;
 }
 
-int check_library(const bp_context *context, bp_status status, const char *advice)
+int check_library(const bp_context *context, bp_status status)
 {
-    if (status == BP_STATUS_OK)
-        return STATUS_OK;
-    const char *text = library_words(context, status);
-    return advice ? fail(STATUS_FAILED, "%s; %s", text, advice) : fail(STATUS_FAILED, "%s", text);
+    return status == BP_STATUS_OK ? STATUS_OK : fail(STATUS_FAILED, "%s", library_words(context, status));
 }
 
 int check_options(const bp_context *context, bp_status status)
 {
-    int exit_status = check_library(context, status, NULL);
+    int exit_status = check_library(context, status);
     return exit_status != STATUS_OK && status == BP_STATUS_INVALID_ARGUMENT ? STATUS_USAGE : exit_status;
 }

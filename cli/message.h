@@ -29,8 +29,8 @@ int fail(int status, const char *format, ...) CLI_PRINTF(2, 3);
 /* The same with "warning: " in front. */
 void warn(const char *format, ...) CLI_PRINTF(1, 2);
 
-/* STATUS_OK where the library says OK; else writes the library's words, and `advice` after "; " where it isn't NULL. */
-int check_library(const bp_context *context, bp_status status, const char *advice);
+/* STATUS_OK where the library says OK; else writes the library's words. */
+int check_library(const bp_context *context, bp_status status);
 
 /* The same for calls whose arguments come straight from options: an invalid argument is STATUS_USAGE. */
 int check_options(const bp_context *context, bp_status status);

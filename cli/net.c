@@ -145,9 +145,9 @@ int net_load(const option_set *options, bp_context *context, int64_t inputs, bp_
 {
     const settings *values = &options->values;
     if (!values->layers)
-        return check_library(context, bp_model_load(context, values->model, model), NULL);
+        return check_library(context, bp_model_load(context, values->model, model));
     TRY(net_model(options, context, inputs, model));
-    return check_library(context, bp_model_load_weights(*model, values->model), NULL);
+    return check_library(context, bp_model_load_weights(*model, values->model));
 }
 
 bp_trainer_options net_trainer_options(const option_set *options, int64_t steps_per_epoch)

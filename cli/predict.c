@@ -67,11 +67,11 @@ static int write(const option_set *options, bp_context *context, bp_model *model
 {
     const settings *v = &options->values;
     int64_t rows = bp_data_rows(data), cols = bp_model_outputs(model);
-    TRY(check_library(context, bp_data_get_inputs(data, 0, rows, x), NULL));
-    TRY(check_library(context, bp_model_predict(model, x, rows, y), NULL));
+    TRY(check_library(context, bp_data_get_inputs(data, 0, rows, x)));
+    TRY(check_library(context, bp_model_predict(model, x, rows, y)));
     if (v->probabilities)
         TRY(to_probabilities(bp_model_loss(model), y, rows, cols));
-    TRY(check_library(context, bp_npy_write(context, v->out, y, rows, cols), NULL));
+    TRY(check_library(context, bp_npy_write(context, v->out, y, rows, cols)));
     if (v->json)
         return json_print(json_pack("{ss sI sI sb}", "out", v->out, "rows", (json_int_t)rows, "outputs",
                                     (json_int_t)cols, "probabilities", v->probabilities));
@@ -83,7 +83,7 @@ static int write(const option_set *options, bp_context *context, bp_model *model
 
 static int predict(const option_set *options, bp_context *context, bp_data **data, bp_model **model)
 {
-    TRY(check_library(context, bp_data_load_npy(context, options->values.x, NULL, data), NULL));
+    TRY(check_library(context, bp_data_load_npy(context, options->values.x, NULL, data)));
     TRY(net_load(options, context, bp_data_inputs(*data), model));
     if (bp_data_inputs(*data) != bp_model_inputs(*model))
         return fail(STATUS_FAILED, "%s has %lld columns, but the model takes %lld inputs", options->values.x,

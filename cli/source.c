@@ -99,7 +99,7 @@ int source_load(const option_set *options, bp_context *context, const char *part
         status = bp_data_load_csv(context, v->csv, v->target, data);
     else
         status = bp_data_load_idx(context, v->idx[0], v->idx[1], data);
-    return check_library(context, status, NULL);
+    return check_library(context, status);
 }
 
 int source_load_test(const option_set *options, bp_context *context, bp_data **data)
@@ -115,7 +115,7 @@ int source_load_test(const option_set *options, bp_context *context, bp_data **d
         status = bp_data_load_csv(context, v->test_csv, v->target, data);
     else if (v->test_idx[0])
         status = bp_data_load_idx(context, v->test_idx[0], v->test_idx[1], data);
-    return check_library(context, status, NULL);
+    return check_library(context, status);
 }
 
 const char *source_name(const option_set *options)

@@ -58,9 +58,9 @@ static int load_data(training *t)
     TRY(source_load(t->options, t->context, "train", &t->data));
     TRY(source_load_test(t->options, t->context, &t->test));
     TRY(net_model(t->options, t->context, bp_data_inputs(t->data), &t->model));
-    TRY(check_library(t->context, bp_data_check(t->data, t->model), NULL));
+    TRY(check_library(t->context, bp_data_check(t->data, t->model)));
     if (t->test)
-        TRY(check_library(t->context, bp_data_check(t->test, t->model), NULL));
+        TRY(check_library(t->context, bp_data_check(t->test, t->model)));
     return STATUS_OK;
 }
 
@@ -76,9 +76,9 @@ static int make_trainer(training *t)
     bp_trainer_options trainer_options = net_trainer_options(t->options, t->steps_per_epoch);
     TRY(check_options(t->context, bp_trainer_create(t->model, &trainer_options, &t->trainer)));
     if (t->run.has_checkpoint)
-        TRY(check_library(t->context, bp_trainer_load(t->trainer, t->run.checkpoint), NULL));
+        TRY(check_library(t->context, bp_trainer_load(t->trainer, t->run.checkpoint)));
     else if (!v->no_standardize)
-        TRY(check_library(t->context, bp_data_standardize(t->data, t->model), NULL));
+        TRY(check_library(t->context, bp_data_standardize(t->data, t->model)));
     t->first_step = bp_trainer_steps_done(t->trainer);
     return STATUS_OK;
 }
@@ -113,8 +113,8 @@ static int run_training(training *t)
     TRY(run_metrics_status(&t->run));
     if (status == BP_STATUS_CANCELLED)
         return stopped(t);
-    TRY(check_library(t->context, status, NULL));
-    TRY(check_library(t->context, bp_model_save(t->model, t->run.model), NULL));
+    TRY(check_library(t->context, status));
+    TRY(check_library(t->context, bp_model_save(t->model, t->run.model)));
     return report_end(t);
 }
 

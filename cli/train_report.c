@@ -118,7 +118,7 @@ static int final_test(training *t, double *loss, double *accuracy)
         return STATUS_OK;
     }
     bp_evaluation evaluation; /* nothing was left to train */
-    TRY(check_library(t->context, bp_evaluate(t->model, t->test, &evaluation), NULL));
+    TRY(check_library(t->context, bp_evaluate(t->model, t->test, &evaluation)));
     *loss = evaluation.loss;
     *accuracy = evaluation.accuracy;
     return STATUS_OK;

@@ -57,9 +57,8 @@ static int compare(const option_set *options, verification *v)
                bp_context_backend(v->context), bp_context_engine(v->context), precision, "tensor", "elements",
                "err/bound", "worst at", "value", "reference", "bound");
     bp_verify_options verify_options = {.struct_size = sizeof verify_options, .tensor = on_tensor, .user = v};
-    TRY(check_library(
-        v->context,
-        bp_verify(v->model, v->batch.x, v->batch.classes, v->batch.targets, s->batch, &verify_options, &passed), NULL));
+    TRY(check_library(v->context, bp_verify(v->model, v->batch.x, v->batch.classes, v->batch.targets, s->batch,
+                                            &verify_options, &passed)));
     if (s->json)
         TRY(json_print(json_pack("{ss ss ss ss sI sI sO sb}", "backend", bp_context_backend(v->context), "precision",
                                  precision, "layers", bp_model_layers(v->model), "loss",
