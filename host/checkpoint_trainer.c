@@ -1,5 +1,6 @@
 /* checkpoint_trainer.c: all that the next step depends on, in one file of its own: parameters, optimiser state,
- * standardisation, and the position {step, epoch, step in epoch}. And the gradients of a batch, for other programs. */
+ * standardisation, and the position {step, epoch, step in epoch, samples of an epoch}. And the gradients of a batch,
+ * for other programs. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +10,7 @@
 
 #define POSITION "training.position"
 
-enum { POSITION_FIELDS = 3, SUFFIX_BYTES = 32 };
+enum { POSITION_FIELDS = 4, SUFFIX_BYTES = 32 };
 
 /* The optimiser's i-th array and the suffix of its tensors' names. */
 static void *state_array(const bp_trainer *trainer, int index)
@@ -70,7 +71,7 @@ static bp_status write_all(bpi_st_writer *writer, const bp_trainer *trainer)
     bpi_step_state state;
     bpi_backend *backend = trainer->context->backend;
     BPI_TRY(backend->ops->download(backend, trainer->pass->state, sizeof state, &state));
-    int64_t position[POSITION_FIELDS] = {state.step, trainer->epoch, trainer->step_in_epoch};
+    int64_t position[POSITION_FIELDS] = {state.step, trainer->epoch, trainer->step_in_epoch, trainer->data_rows};
     BPI_TRY(declare(writer, trainer));
     BPI_TRY(bpi_st_write(writer, position, POSITION_FIELDS));
     BPI_TRY(bpi_tensor_file_write_counts(writer, trainer->model));
@@ -173,6 +174,7 @@ static bp_status take_over(bp_trainer *trainer, const staged *s)
         trainer->model->layers[i].batches_tracked = s->batches[i];
     trainer->epoch = s->position[1];
     trainer->step_in_epoch = s->position[2];
+    trainer->data_rows = s->position[3];
     return BP_STATUS_OK;
 }
 

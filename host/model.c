@@ -127,9 +127,10 @@ static bp_status resolve_steps(bp_model *model)
         layer->in_steps = layer->block.norm != BP_NORM_NONE || layer->block.dropout > 0.0f || layer->skip_source >= 0 ||
                           layer->feeds_skip;
         if (layer->in_steps && (!ops->block_forward || !ops->block_backward))
-            return BPI_FAIL(model->context, BP_STATUS_UNSUPPORTED,
-                            "layers: block %lld: bn, ln, dropout and skip are not supported by backend %s of version %s",
-                            (long long)i + 1, ops->name, bp_version());
+            return BPI_FAIL(
+                model->context, BP_STATUS_UNSUPPORTED,
+                "layers: block %lld: bn, ln, dropout and skip are not supported by backend %s of version %s",
+                (long long)i + 1, ops->name, bp_version());
         layer->saves_z = layer->saves_z && !layer->in_steps;
     }
     return BP_STATUS_OK;

@@ -118,6 +118,10 @@ static bp_status check(bp_trainer *trainer, const bp_data *data, const bp_train_
     BPI_TRY(bp_data_check(data, trainer->model));
     if (options->test)
         BPI_TRY(bp_data_check(options->test, trainer->model));
+    if (trainer->data_rows && trainer->data_rows != data->source.rows)
+        return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT,
+                        "bp_train: the run began on %lld samples, and these data have %lld: go on with the same data",
+                        (long long)trainer->data_rows, (long long)data->source.rows);
     int64_t batch = trainer->options.batch;
     if (trainer->model->has_batch_norm && (batch == 1 || data->source.rows % batch == 1))
         return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT,
@@ -137,7 +141,7 @@ static bp_status prepare(run *r)
 {
     bp_trainer *trainer = r->trainer;
     bpi_backend *backend = trainer->context->backend;
-    int64_t rows = r->data->source.rows;
+    int64_t rows = trainer->data_rows = r->data->source.rows;
     r->rows_per_step = trainer->options.batch * trainer->options.accumulate;
     r->steps_per_epoch = (rows + r->rows_per_step - 1) / r->rows_per_step;
     r->options.log_every = r->options.log_every ? r->options.log_every : DEFAULT_LOG_EVERY;

@@ -15,6 +15,7 @@ struct bp_trainer {
     void *gradients, *state1, *state2; /* backend, laid out as the parameters; NULL where the optimiser has none */
     int64_t last_rows;                 /* samples of the last step */
     int64_t epoch, step_in_epoch;      /* done: whole epochs, and steps of the one that is under way */
+    int64_t data_rows;                 /* samples of an epoch; 0: bp_train was not called yet */
     double data_seconds;               /* spent in loading batches */
 };
 

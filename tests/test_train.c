@@ -146,6 +146,18 @@ Test(train, goes_on_after_an_interruption_in_the_same_bits)
     unlink(path);
 }
 
+Test(train, refuses_to_go_on_with_data_of_another_size)
+{
+    run r = open_run("cpu", 1, &recipes[0]);
+    train(&r, 1);
+    bp_data_destroy(r.data);
+    r.data = bpt_classes(r.context, ROWS - 1, INPUTS, CLASSES, 1);
+    bp_train_options options = {.struct_size = sizeof options, .epochs = 2};
+    cr_expect_eq(bp_train(r.trainer, r.data, &options), BP_STATUS_INVALID_ARGUMENT);
+    cr_expect_not_null(strstr(bp_last_error(r.context), "1000 samples"), "%s", bp_last_error(r.context));
+    close_run(&r);
+}
+
 /* ---------------------------------------------------------------- accumulation */
 
 Test(train, accumulates_to_the_mean_over_all_samples_also_with_a_smaller_last_part)
