@@ -193,6 +193,13 @@ static uint8_t *shared_access(const access *a)
     return check_words(a, &b->shared_shadow, a->address) ? b->shared + a->address : NULL;
 }
 
+void cue_local_clear(cue_block *block, uint32_t thread, uint32_t first, uint32_t bytes)
+{
+    size_t at = (size_t)thread * block->local_bytes + first;
+    memset(block->local + at, 0xff, bytes);
+    memset(block->local_written + at, 0, bytes);
+}
+
 static uint8_t *local_access(const access *a)
 {
     cue_block *b = a->warp->block;

@@ -65,7 +65,7 @@ static cue_split *exactly(cue_warp *w, uint32_t mask)
 
 static void enter_callee(cue_warp *w, cue_split *s, const cue_call *call, const cue_function *callee)
 {
-    uint32_t pc = w->pc;
+    uint32_t pc = w->pc, local_base = (s->local_base + s->function->local_bytes + 15) / 16 * 16;
     cue_frame *frame = &s->frames[s->depth];
     *frame = (cue_frame){s->function, s->pc, s->local_base, call};
     for (uint32_t l = 0; l < CUE_WARP; l++) {
@@ -75,8 +75,10 @@ static void enter_callee(cue_warp *w, cue_split *s, const cue_call *call, const 
         uint8_t *to = lane_parameters(w, s->depth + 1, l);
         for (uint32_t a = 0; a < call->argument_count; a++)
             memcpy(to + callee->parameters[a].offset, from + call->arguments[a], call->argument_bytes[a]);
+        if (callee->local_bytes > 0)
+            cue_local_clear(w->block, cue_thread(w, l), local_base, callee->local_bytes);
     }
-    s->local_base = (s->local_base + s->function->local_bytes + 15) / 16 * 16;
+    s->local_base = local_base;
     s->depth++;
     s->function = callee;
     s->pc = 0;

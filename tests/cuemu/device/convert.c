@@ -119,12 +119,29 @@ static uint64_t store_float(const cue_insn *i, double x)
     }
 }
 
+/* Compilers convert 64-bit unsigned numbers with tricks that assume rounding to nearest (0 becomes -0 where it goes
+ * down), so only signed conversions are used here. Above 2^63 half of the number goes, with the lost bit kept in the
+ * last. */
+static double unsigned_to_double(uint64_t value)
+{
+    if ((int64_t)value >= 0)
+        return (double)(int64_t)value;
+    return 2 * (double)(int64_t)(value >> 1 | (value & 1));
+}
+
+static float unsigned_to_float(uint64_t value)
+{
+    if ((int64_t)value >= 0)
+        return (float)(int64_t)value;
+    return 2 * (float)(int64_t)(value >> 1 | (value & 1));
+}
+
 static uint64_t integer_to_float(const cue_insn *i, uint64_t value, bool is_signed)
 {
     if (i->type == CUE_F32 && !i->sat)
-        return cue_from_f32(is_signed ? (float)(int64_t)value : (float)value);
+        return cue_from_f32(is_signed ? (float)(int64_t)value : unsigned_to_float(value));
     if (i->type == CUE_F64 && !i->sat)
-        return cue_from_f64(is_signed ? (double)(int64_t)value : (double)value);
+        return cue_from_f64(is_signed ? (double)(int64_t)value : unsigned_to_double(value));
     return store_float(i, integer_to_odd(value, is_signed));
 }
 

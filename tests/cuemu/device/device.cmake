@@ -39,6 +39,8 @@ add_library(cuemu_device STATIC
     device/warp.c
 )
 set_target_properties(cuemu_device PROPERTIES POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden)
-# The loops over the lanes of a warp are where the time goes.
-set_source_files_properties(device/hot.c device/map.c device/load_store.c PROPERTIES COMPILE_OPTIONS -O3)
+# The loops over the lanes of a warp are where the time goes; and some run in other rounding modes than the usual one.
+set_source_files_properties(device/hot.c device/load_store.c PROPERTIES COMPILE_OPTIONS -O3)
+set_source_files_properties(device/map.c PROPERTIES COMPILE_OPTIONS "-O3;-frounding-math")
+set_source_files_properties(device/convert.c device/rows_float.c PROPERTIES COMPILE_OPTIONS -frounding-math)
 target_link_libraries(cuemu_device PUBLIC cuemu_options m)

@@ -152,6 +152,8 @@ typedef enum cue_access_mode { CUE_LOADS, CUE_STORES, CUE_UPDATES } cue_access_m
  * resolved: generic addresses are looked at. */
 uint8_t *cue_touch(cue_warp *w, const cue_insn *insn, uint32_t lane, cue_space space, uint64_t address, uint32_t bytes,
                    cue_access_mode mode);
+/* cue_local_clear: a function's local memory begins as poison that nothing wrote. */
+void cue_local_clear(cue_block *block, uint32_t thread, uint32_t first, uint32_t bytes);
 /* cue_generic_space: the space that a generic address points into; makes it an address of that space. */
 cue_space cue_generic_space(const cue_block *block, uint64_t *address);
 /* cue_async_finish: all copies of these lanes arrive. */

@@ -47,7 +47,7 @@ static void prepare_scratch(void)
 static void prepare_warps(cue_block *b)
 {
     const struct cue_kernel *k = b->kernel;
-    size_t rows = (size_t)k->rows * k->max_depth, predicates = (size_t)k->predicates * k->max_depth + 1;
+    size_t rows = (size_t)k->rows * k->max_depth + 1, predicates = (size_t)k->predicates * k->max_depth + 1;
     size_t parameters = (size_t)k->frame_parameter_bytes * CUE_WARP * k->max_depth;
     uint64_t(*all_rows)[CUE_WARP] = scratch.rows =
         grown(scratch.rows, &scratch.rows_bytes, b->warp_count * rows * sizeof *all_rows);
@@ -159,9 +159,8 @@ static void begin_block(cue_block *b, uint64_t linear)
     memset(b->barriers, 0, sizeof b->barriers);
     memcpy(b->shared_shadow.state, scratch.shared_template, (b->shared_bytes + 3) / 4 * sizeof(uint32_t));
     memset(b->shared, 0xff, b->shared_bytes);
-    size_t local = (size_t)b->local_bytes * b->threads;
-    memset(b->local, 0xff, local);
-    memset(b->local_written, 0, local);
+    for (uint32_t t = 0; t < b->threads && b->kernel->function->local_bytes > 0; t++)
+        cue_local_clear(b, t, 0, b->kernel->function->local_bytes);
     cue_clock_begin_block(b->clock, b->threads);
     for (uint32_t n = 0; n < b->warp_count; n++)
         cue_warp_begin(&b->warps[n]);
