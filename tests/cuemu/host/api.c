@@ -17,7 +17,6 @@ static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static cue_site current;
 static cudaError_t sticky;
 static _Thread_local cudaError_t last;
-static bool failing;
 
 static void check_last(void)
 {
@@ -97,8 +96,7 @@ cudaError_t cue_enter(const char *call, const void *address, int flags)
     current = (cue_site){.call = call, .address = address};
     start_once();
     cue_count("calls", 1);
-    failing = chosen_to_fail(call);
-    if (failing)
+    if (chosen_to_fail(call))
         return injected_error(call);
     if ((flags & CUE_UNSAFE) != 0) {
         cudaError_t error = cue_capture_check_unsafe();
@@ -125,11 +123,6 @@ cudaError_t cue_leave_quietly(cudaError_t error)
 {
     pthread_mutex_unlock(&lock);
     return error;
-}
-
-bool cue_call_is_failing(void)
-{
-    return failing;
 }
 
 cue_site cue_here(void)

@@ -31,6 +31,7 @@ cuemu_unimplemented(${CMAKE_CURRENT_BINARY_DIR}/cudart_unimplemented.c ${CMAKE_C
 cuemu_stand_in(cuemu_cudart cudart host
     host/api.c
     host/capture.c
+    host/clock.c
     host/copy.c
     host/device.c
     host/error_names.c
@@ -40,6 +41,7 @@ cuemu_stand_in(cuemu_cudart cudart host
     host/graph.c
     host/graph_nodes.c
     host/handle.c
+    host/host_function.c
     host/launch.c
     host/memory.c
     host/memset.c

@@ -35,7 +35,6 @@ void cue_set_site(cue_site site); /* a launch through nvcc's stub happened where
 cudaError_t cue_sticky_error(void);
 void cue_set_sticky_error(cudaError_t error);
 void cue_clear_errors(void);
-bool cue_call_is_failing(void); /* CUEMU_FAIL chose this call: cuBLAS asks, cue_enter does it itself for cuda* */
 
 /* cue_complain: report with the place of the current call. */
 void cue_complain(cue_report_kind kind, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -92,6 +91,24 @@ typedef struct cue_work {
     size_t payload_bytes;
 } cue_work;
 
+/* ------------------------------------------------------------------ clocks (clock.c) */
+typedef struct cue_clock {
+    uint32_t *seen; /* per lane, the number of the last operation that comes before */
+    int lanes;
+} cue_clock;
+
+int cue_lane_new(void);
+void cue_lane_release(int lane);
+cue_clock cue_clock_of_host(void); /* a copy of what the host has waited for */
+void cue_clock_free(cue_clock *clock);
+/* cue_clock_join: other is not longer than clock: it is older. */
+void cue_clock_join(cue_clock *clock, const cue_clock *other);
+uint32_t cue_clock_step(cue_clock *clock, int lane); /* number of the lane's next operation, whose clock this is */
+bool cue_clock_covers(const cue_clock *clock, int lane, uint32_t number);
+bool cue_host_clock_covers(int lane, uint32_t number);
+void cue_host_clock_join(const cue_clock *clock);
+void cue_host_joins_all(void); /* the host has waited for everything */
+
 /* ------------------------------------------------------------------ operations (op.c) */
 typedef struct cue_op cue_op;
 
@@ -100,7 +117,6 @@ typedef struct cue_op cue_op;
 cue_op *cue_op_new(int lane, unsigned stream_number, const cue_work *work, cue_op *const *deps, int dep_count);
 cue_op *cue_op_hold(cue_op *op);
 void cue_op_release(cue_op *op); /* NULL is fine */
-cue_op_id cue_op_get_id(const cue_op *op);
 bool cue_op_is_done(const cue_op *op);
 void cue_op_require(cue_op *op); /* runs it, and before it what it needs; NULL is fine */
 void cue_op_require_all(void);   /* runs everything that is pending */
@@ -108,15 +124,11 @@ void cue_op_after_enqueue(
     cue_op *op);                 /* what the mode does with a new operation: run it, wait, or let chance run some */
 void cue_op_some_progress(void); /* random mode: perhaps run something */
 void cue_host_joins(const cue_op *op); /* the host has waited for it */
-void cue_host_joins_all(void);
-bool cue_host_knows(cue_op_id op); /* the host has waited for it, or for something after it */
+bool cue_host_knows(cue_op_id op);     /* the host has waited for it, or for something after it */
 bool cue_op_has_run(cue_op_id op);
 cue_site cue_op_site(cue_op_id op);          /* where it was enqueued */
 double cue_op_finished_at(const cue_op *op); /* seconds, when it ran */
 cue_op_id cue_op_running(void);              /* 0 outside */
-
-int cue_lane_new(void);
-void cue_lane_release(int lane);
 
 /* ------------------------------------------------------------------ streams, events (stream.c, event.c) */
 typedef struct cue_capture cue_capture;

@@ -1,10 +1,7 @@
 /* op.c: the graph of operations that a program has enqueued, with a vector clock for each.
  *
- * A lane is a sequence of operations that are totally ordered: a stream has one, and each branch of a graph. An
- * operation's clock holds, per lane, the last operation that is known to come before it. "a before b" is then one
- * comparison, and does not depend on when or in which order the operations were really run: that is the mode's choice
- * (at once, as late as possible, by chance). The host is not a lane: its knowledge is a clock that every later
- * operation starts from. */
+ * "a before b" is a question to b's clock (clock.c), and does not depend on when or in which order the operations were
+ * really run: that is the mode's choice (at once, as late as possible, by chance). */
 #include "internal.h"
 
 #include <stdio.h>
@@ -19,14 +16,14 @@ struct cue_op {
     cue_work work; /* payload owned */
     cue_op **deps; /* those that had not run when this one was made */
     int dep_count;
-    uint32_t *clock;
-    int clock_lanes;
+    cue_clock clock;
     double finished_at;
 };
 
 /* What stays of every operation: enough to order it and to name it. */
 typedef struct past {
-    uint32_t lane, sequence;
+    int lane;
+    uint32_t sequence;
     unsigned stream;
     const char *name;
     const void *site;
@@ -38,10 +35,6 @@ static size_t history_count = 1, history_room;
 static cue_op **pending; /* in the order of their ids; the ones that have run are swept out now and then */
 static size_t pending_count, pending_room;
 static const cue_op *running;
-
-static uint32_t *lane_sequence, *host_clock;
-static bool *lane_free;
-static int lane_count;
 
 /* grow: room for one more element; fatal where there is no memory, as a test cannot go on without its checker. */
 static void *grow(void *array, size_t count, size_t *room, size_t element)
@@ -63,66 +56,28 @@ static void *allocate(size_t bytes)
     return p;
 }
 
-/* ---------------------------------------------------------------------- lanes and clocks */
-
-/* A lane that was given back can serve again once the host has waited for its last operation: then all that follows
- * is ordered after it, and the lane is still a sequence. */
-int cue_lane_new(void)
-{
-    for (int i = 0; i < lane_count; i++)
-        if (lane_free[i] && host_clock[i] == lane_sequence[i]) {
-            lane_free[i] = false;
-            return i;
-        }
-    size_t n = (size_t)lane_count + 1;
-    lane_sequence = realloc(lane_sequence, n * sizeof *lane_sequence);
-    host_clock = realloc(host_clock, n * sizeof *host_clock);
-    lane_free = realloc(lane_free, n * sizeof *lane_free);
-    if (lane_sequence == NULL || host_clock == NULL || lane_free == NULL)
-        cue_fatal("no memory for a lane");
-    lane_sequence[lane_count] = 0;
-    host_clock[lane_count] = 0;
-    lane_free[lane_count] = false;
-    return lane_count++;
-}
-
-void cue_lane_release(int lane)
-{
-    lane_free[lane] = true;
-}
-
-static void join(uint32_t *clock, const uint32_t *other, int lanes)
-{
-    for (int i = 0; i < lanes; i++)
-        if (clock[i] < other[i])
-            clock[i] = other[i];
-}
+/* ---------------------------------------------------------------------- order */
 
 bool cue_op_before(cue_op_id a, cue_op_id b)
 {
     if (a == 0 || a == b)
         return true;
     const cue_op *later = b < history_count ? history[b].op : NULL;
-    if (later == NULL)
-        return b != 0 && a < b ? cue_host_knows(a) : b == 0 && cue_host_knows(a);
+    if (later == NULL) /* the host asks */
+        return cue_host_knows(a);
     const past *earlier = &history[a];
-    return earlier->lane < (uint32_t)later->clock_lanes && later->clock[earlier->lane] >= earlier->sequence;
+    return cue_clock_covers(&later->clock, earlier->lane, earlier->sequence);
 }
 
 bool cue_host_knows(cue_op_id op)
 {
-    return op == 0 || host_clock[history[op].lane] >= history[op].sequence;
+    return op == 0 || cue_host_clock_covers(history[op].lane, history[op].sequence);
 }
 
 void cue_host_joins(const cue_op *op)
 {
     if (op != NULL)
-        join(host_clock, op->clock, op->clock_lanes);
-}
-
-void cue_host_joins_all(void)
-{
-    join(host_clock, lane_sequence, lane_count);
+        cue_host_clock_join(&op->clock);
 }
 
 const char *cue_op_name(cue_op_id op)
@@ -164,13 +119,8 @@ void cue_op_release(cue_op *op)
     history[op->id].op = NULL;
     free((void *)(uintptr_t)op->work.payload);
     free(op->deps);
-    free(op->clock);
+    cue_clock_free(&op->clock);
     free(op);
-}
-
-cue_op_id cue_op_get_id(const cue_op *op)
-{
-    return op != NULL ? op->id : 0;
 }
 
 bool cue_op_is_done(const cue_op *op)
@@ -191,14 +141,13 @@ cue_op_id cue_op_running(void)
 static void remember(cue_op *op, int lane, unsigned stream)
 {
     history = grow(history, history_count, &history_room, sizeof *history);
-    history[history_count] = (past){.lane = (uint32_t)lane,
-                                    .sequence = ++lane_sequence[lane],
+    history[history_count] = (past){.lane = lane,
+                                    .sequence = cue_clock_step(&op->clock, lane),
                                     .stream = stream,
                                     .name = op->work.name,
                                     .site = op->work.site.address,
                                     .op = op};
     op->id = (cue_op_id)history_count++;
-    op->clock[lane] = lane_sequence[lane];
 }
 
 cue_op *cue_op_new(int lane, unsigned stream_number, const cue_work *work, cue_op *const *deps, int dep_count)
@@ -210,14 +159,12 @@ cue_op *cue_op_new(int lane, unsigned stream_number, const cue_work *work, cue_o
     if (work->payload_bytes > 0)
         memcpy(payload, work->payload, work->payload_bytes);
     op->work.payload = payload;
-    op->clock_lanes = lane_count;
-    op->clock = allocate(sizeof *op->clock * (size_t)lane_count);
-    memcpy(op->clock, host_clock, sizeof *op->clock * (size_t)lane_count);
+    op->clock = cue_clock_of_host();
     op->deps = allocate(sizeof *op->deps * (size_t)dep_count);
     for (int i = 0; i < dep_count; i++) {
         if (deps[i] == NULL)
             continue;
-        join(op->clock, deps[i]->clock, deps[i]->clock_lanes);
+        cue_clock_join(&op->clock, &deps[i]->clock);
         if (!deps[i]->done)
             op->deps[op->dep_count++] = cue_op_hold(deps[i]);
     }
