@@ -82,7 +82,7 @@ static double gated_derivative(double z, double v, double v_slope)
     return s + gated(z * v_slope, s_slope);
 }
 
-static double derivative_of(bp_activation activation, float slope, double saved)
+double bpi_reference_derivative(bp_activation activation, float slope, double saved)
 {
     switch (activation) {
     case BP_ACTIVATION_IDENTITY:
@@ -131,7 +131,8 @@ bp_status bpi_reference_activation_derivative(bpi_backend *backend, bp_activatio
     assert(saved.rows == derivative.rows && saved.cols == derivative.cols);
     for (int64_t b = 0; b < saved.rows; ++b)
         for (int64_t o = 0; o < saved.cols; ++o)
-            bpi_reference_row(derivative, b)[o] = derivative_of(activation, slope, bpi_reference_row(saved, b)[o]);
+            bpi_reference_row(derivative, b)[o] =
+                bpi_reference_derivative(activation, slope, bpi_reference_row(saved, b)[o]);
     return BP_STATUS_OK;
 }
 
@@ -143,6 +144,6 @@ bp_status bpi_reference_activation_backward(bpi_backend *backend, const bpi_acti
         for (int64_t o = 0; o < delta.cols; ++o)
             bpi_reference_row(delta, b)[o] =
                 bpi_reference_row(d_a, b)[o] *
-                derivative_of(args->activation, args->slope, bpi_reference_row(saved, b)[o]);
+                bpi_reference_derivative(args->activation, args->slope, bpi_reference_row(saved, b)[o]);
     return args->d_b ? bpi_reference_bias_grad(backend, delta, args->accumulate, args->d_b) : BP_STATUS_OK;
 }

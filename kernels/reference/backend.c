@@ -104,6 +104,8 @@ const bpi_ops *bpi_reference_ops(void)
         .loss = bpi_reference_loss,
         .update_prepare = bpi_reference_update_prepare,
         .update = bpi_reference_update,
+        .block_forward = bpi_reference_block_forward,
+        .block_backward = bpi_reference_block_backward,
     };
     return &ops;
 }

@@ -25,6 +25,7 @@ static inline double *bpi_reference_row(bpi_matrix matrix, int64_t row)
 
 /* activation.c */
 double bpi_reference_activation(bp_activation activation, float slope, double z);
+double bpi_reference_derivative(bp_activation activation, float slope, double saved);
 double bpi_reference_sigmoid(double z);
 double bpi_reference_softplus(double z);
 
@@ -55,6 +56,9 @@ bp_status bpi_reference_activation_derivative(bpi_backend *backend, bp_activatio
                                               bpi_matrix saved, bpi_matrix derivative);
 bp_status bpi_reference_hadamard(bpi_backend *backend, bpi_matrix left, bpi_matrix right, bpi_matrix product);
 bp_status bpi_reference_bias_grad(bpi_backend *backend, bpi_matrix delta, bool accumulate, void *d_b);
+
+bp_status bpi_reference_block_forward(bpi_backend *backend, const bpi_block_args *args);
+bp_status bpi_reference_block_backward(bpi_backend *backend, const bpi_block_grad_args *args);
 
 bp_status bpi_reference_step_begin(bpi_backend *backend, bpi_step_state *state);
 bp_status bpi_reference_loss(bpi_backend *backend, const bpi_loss_args *args);
