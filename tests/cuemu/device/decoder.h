@@ -106,7 +106,8 @@ uint32_t cue_reference_function(cue_decoder *d, cue_function *callee);
 
 /* ---- selection: fills insn.run and reads the operands; false where the opcode's first word is not its */
 bool cue_select_rows(cue_decoder *d);    /* the instruction table */
-bool cue_select_move(cue_decoder *d);    /* mov, cvta, selp, slct, isspacep, predicate logic, carry chains */
+bool cue_select_move(cue_decoder *d);    /* mov, cvta, selp, slct, isspacep, predicate logic */
+bool cue_select_carry(cue_decoder *d);   /* .cc, addc, subc, madc */
 bool cue_select_compare(cue_decoder *d); /* setp, set, testp */
 bool cue_select_convert(cue_decoder *d); /* cvt */
 bool cue_select_memory(cue_decoder *d);  /* ld, st, atom, red, cp.async, prefetch, fences */

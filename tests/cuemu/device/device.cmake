@@ -5,6 +5,7 @@ add_library(cuemu_device STATIC
     device/atomic.c
     device/barrier.c
     device/block.c
+    device/carry.c
     device/clock.c
     device/collective.c
     device/compare.c
@@ -34,6 +35,7 @@ add_library(cuemu_device STATIC
     device/rows_integer.c
     device/settings.c
     device/shadow.c
+    device/system_calls.c
     device/token.c
     device/traffic.c
     device/warp.c

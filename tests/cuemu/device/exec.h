@@ -138,6 +138,11 @@ cue_place cue_exec_place(const cue_warp *w, const cue_insn *insn, uint32_t lane)
 
 /* ---- control.c */
 void cue_run_branch(cue_warp *w, const cue_insn *insn, uint32_t mask);
+uint8_t *cue_lane_parameters(const cue_warp *w, uint32_t depth, uint32_t lane); /* of the frame at that depth */
+
+/* ---- system_calls.c */
+void cue_run_assert(cue_warp *w, const cue_insn *insn, uint32_t mask);
+void cue_run_printf(cue_warp *w, const cue_insn *insn, uint32_t mask);
 
 /* ---- barrier.c: lets go of the threads at barriers that are complete; false where none is */
 bool cue_barriers_complete(cue_block *block);
