@@ -60,27 +60,55 @@ cue_function *cue_find_function(struct cue_module *module, const cue_token *name
     return NULL;
 }
 
-/* add_shared: static shared memory has one layout for the whole module; a kernel sees the symbols that it can reach. */
 static void add_shared(parser *p, bool is_extern, cue_function *owner)
 {
-    struct cue_module *m = p->module;
-    cue_declaration d = cue_declare(m, &p->at);
-    cue_expect(m, &p->at, ";");
+    cue_declaration d = cue_declare(p->module, &p->at);
+    cue_expect(p->module, &p->at, ";");
     bool dynamic = is_extern && d.bytes == 0;
     if (is_extern && !dynamic)
-        cue_parse_error(m, &d.name, "no size at an extern .shared");
-    uint64_t offset = 0;
-    if (!dynamic) {
-        offset = cue_align_up(m->shared_static_end, d.align);
-        m->shared_static_end = (uint32_t)(offset + d.bytes);
+        cue_parse_error(p->module, &d.name, "no size at an extern .shared");
+    add_symbol(p->module, (cue_symbol){.name = d.name,
+                                       .space = CUE_SHARED,
+                                       .bytes = d.bytes,
+                                       .align = d.align,
+                                       .dynamic = dynamic,
+                                       .owner = owner});
+}
+
+static bool belongs_to_entry(const cue_symbol *s)
+{
+    return s->owner != NULL && s->owner->entry;
+}
+
+static void place(cue_symbol *s, uint32_t *end)
+{
+    s->value = cue_align_up(*end, s->align);
+    *end = (uint32_t)(s->value + s->bytes);
+}
+
+/* lay_out_shared: what the module and its device functions declare has one place for all kernels; behind it the arrays
+ * of each kernel, over those of the others; behind them all the dynamic part. */
+static void lay_out_shared(struct cue_module *m)
+{
+    uint32_t common = 0;
+    for (size_t i = 0; i < m->symbol_count; i++)
+        if (m->symbols[i].space == CUE_SHARED && !m->symbols[i].dynamic && !belongs_to_entry(&m->symbols[i]))
+            place(&m->symbols[i], &common);
+    for (size_t i = 0; i < m->function_count; i++)
+        m->functions[i]->shared_end = common;
+    m->shared_static_end = common;
+    for (size_t i = 0; i < m->symbol_count; i++) {
+        cue_symbol *s = &m->symbols[i];
+        if (s->space != CUE_SHARED || s->dynamic || !belongs_to_entry(s))
+            continue;
+        place(s, &s->owner->shared_end);
+        if (s->owner->shared_end > m->shared_static_end)
+            m->shared_static_end = s->owner->shared_end;
     }
-    add_symbol(m, (cue_symbol){.name = d.name,
-                               .space = CUE_SHARED,
-                               .value = offset,
-                               .bytes = d.bytes,
-                               .align = d.align,
-                               .dynamic = dynamic,
-                               .owner = owner});
+    m->shared_static_end = (uint32_t)cue_align_up(m->shared_static_end, 128);
+    for (size_t i = 0; i < m->symbol_count; i++)
+        if (m->symbols[i].dynamic)
+            m->symbols[i].value = m->shared_static_end;
 }
 
 /* ---------------------------------------------------------------- initial values */
@@ -240,7 +268,7 @@ static uint32_t thread_limit(const cue_kernel_info *info)
     return n[0] == 0 ? CUE_MAX_THREADS : n[0] * n[1] * n[2];
 }
 
-/* scan_body: remembers the body for later, and lays out its shared memory now. */
+/* scan_body: remembers the body for later, and its shared memory now. */
 static void scan_body(parser *p, cue_function *f)
 {
     f->body = p->at;
@@ -408,8 +436,5 @@ void cue_parse(struct cue_module *module)
         }
     }
     initialise_all(module, values, value_count);
-    module->shared_static_end = (uint32_t)cue_align_up(module->shared_static_end, 128);
-    for (size_t i = 0; i < module->symbol_count; i++)
-        if (module->symbols[i].dynamic)
-            module->symbols[i].value = module->shared_static_end;
+    lay_out_shared(module);
 }

@@ -143,6 +143,7 @@ typedef struct cue_function {
     uint32_t parameter_count, result_count;
     uint32_t parameter_bytes; /* entry: of the kernel's parameters; else formal results and parameters */
     const cue_token *body, *body_end;
+    uint32_t shared_end; /* of an entry: where its own arrays end */
     cue_kernel_info info;
 
     /* decoded */

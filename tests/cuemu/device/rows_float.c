@@ -169,16 +169,6 @@ static float max_nan32(float a, float b, float c)
     return isnan(a) || isnan(b) ? NAN : cue_max_f32(a, b);
 }
 
-static float min3_32(float a, float b, float c)
-{
-    return cue_min_f32(cue_min_f32(a, b), c);
-}
-
-static float max3_32(float a, float b, float c)
-{
-    return cue_max_f32(cue_max_f32(a, b), c);
-}
-
 static float min_xor32(float a, float b, float c)
 {
     (void)c;
@@ -348,8 +338,6 @@ static const cue_row rows[] = {
     F32("max", 2, FTZ, max32),
     F32("min.NaN", 2, FTZ, min_nan32),
     F32("max.NaN", 2, FTZ, max_nan32),
-    F32("min3", 3, FTZ, min3_32),
-    F32("max3", 3, FTZ, max3_32),
     F32("min.xorsign.abs", 2, FTZ, min_xor32),
     F32("max.xorsign.abs", 2, FTZ, max_xor32),
     F64("add", 2, ROUND, add64),

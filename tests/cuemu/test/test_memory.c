@@ -164,6 +164,58 @@ Test(memory, constants_and_initial_values_are_there)
     cr_assert(cue_module_variable(m, "c")->constant);
 }
 
+Test(memory, parameters_can_be_indexed_and_pointed_at)
+{
+    cue_module *m =
+        test_module(".visible .entry k(.param .align 8 .b8 p[32], .param .u64 out) { .reg .b64 %rd<9>; .reg .b32 "
+                    "%r<9>; .reg .b16 %h<3>;\n"
+                    "mov.u32 %r1, %tid.x; mul.wide.u32 %rd1, %r1, 4; mov.b64 %rd2, p; add.s64 %rd3, %rd2, %rd1; "
+                    "ld.param.u32 %r2, [%rd3+4];\n"
+                    "cvta.param.u64 %rd4, %rd2; add.s64 %rd5, %rd4, %rd1; ld.u32 %r3, [%rd5]; ld.param.s16 %h1, "
+                    "[p+30]; cvt.s32.s16 %r4, %h1;\n"
+                    "ld.param.u64 %rd6, [out]; mul.wide.u32 %rd7, %r1, 12; add.s64 %rd6, %rd6, %rd7;\n"
+                    "st.global.u32 [%rd6], %r2; st.global.u32 [%rd6+4], %r3; st.global.u32 [%rd6+8], %r4; ret; }");
+    struct {
+        uint32_t words[8];
+        void *out;
+    } p = {.words = {1, 2, 3, 4, 5, 6, 7, 0x80010000u}};
+    uint32_t out[6][3];
+    memset(out, 0, sizeof out);
+    p.out = test_upload(out, sizeof out);
+    cr_assert_eq(test_launch(m, "k", 1, 6, 0, &p), CUE_SUCCESS);
+    test_download(out, p.out, sizeof out);
+    for (uint32_t t = 0; t < 6; t++) {
+        cr_assert_eq(out[t][0], p.words[t + 1]);
+        cr_assert_eq(out[t][1], p.words[t]);
+        cr_assert_eq(out[t][2], 0xffff8001u);
+    }
+}
+
+/* Each kernel has its own static shared memory; together they may be more than a block could have. */
+Test(memory, kernels_of_one_module_do_not_share_their_shared_memory)
+{
+    char text[9000] = ".shared .align 8 .b8 common[24];\n";
+    for (int k = 0; k < 10; k++)
+        snprintf(text + strlen(text), sizeof text - strlen(text),
+                 ".visible .entry k%d() { .reg .b32 %%r<4>; .shared .align 16 .b8 own[40000]; .shared .align 4 .b8 "
+                 "more[%d];\n"
+                 "mov.u32 %%r1, own; st.shared.u32 [%%r1+39996], 1; st.shared.u32 [more], 2; ld.shared.u32 %%r2, "
+                 "[own+39996]; ret; }\n",
+                 k, 4 + 4 * k);
+    strcat(text, ".visible .entry both() { st.shared.u32 [common+20], 2; ret; }\n.visible .entry none() { ret; }\n");
+    cue_module *m = test_module(text);
+    for (int k = 0; k < 10; k++) {
+        char name[8];
+        snprintf(name, sizeof name, "k%d", k);
+        cr_assert_eq(cue_kernel_get_info(cue_module_kernel(m, name))->static_shared_bytes, (size_t)(40004 + 4 * k));
+        cr_assert_eq(test_launch(m, name, 2, 1, 0, NULL), CUE_SUCCESS);
+    }
+    cr_assert_eq(cue_kernel_get_info(cue_module_kernel(m, "both"))->static_shared_bytes, 24);
+    cr_assert_eq(cue_kernel_get_info(cue_module_kernel(m, "none"))->static_shared_bytes, 0);
+    cr_assert_eq(test_launch(m, "both", 1, 1, 0, NULL), CUE_SUCCESS);
+    cr_assert_eq(cue_report_count(), 0);
+}
+
 /* ---------------------------------------------------------------- addresses */
 Test(memory, generic_addresses_know_their_space)
 {

@@ -162,8 +162,6 @@ static bool picked(const subject *s, const uint64_t in[3], wanted *w)
     } else if (strstr(s->row->name, ".xorsign") != NULL) {
         uint64_t m = smaller(s, in[0] & magnitude, in[1] & magnitude, maximum);
         w->bits = (m & magnitude) | ((in[0] ^ in[1]) & sign);
-    } else if (starts(s, "min3") || starts(s, "max3")) {
-        w->bits = smaller(s, smaller(s, in[0], in[1], maximum), in[2], maximum);
     } else if (starts(s, "min") || starts(s, "max")) {
         w->bits = smaller(s, in[0], in[1], maximum);
     } else {
