@@ -1,6 +1,8 @@
 /* test_streams.c: order between streams, events and the host. Order faults are the corpus's; here is what must work. */
 #include "support.h"
 
+#include <pthread.h>
+
 enum { N = 1000 };
 
 static cudaStream_t new_stream(void)
@@ -178,4 +180,43 @@ Test(streams, synchronisations_are_counted)
     MUST(cudaDeviceSynchronize());
     cr_assert_eq(host_counter("synchronisations") - (before > 0 ? before : 0), 2);
     MUST(cudaStreamDestroy(s));
+}
+
+/* Each thread has a stream, memory and events of its own; the library is shared. */
+static void *one_thread(void *user)
+{
+    int value = *(int *)user;
+    unsigned char *a = device_bytes(N), *b = device_bytes(N), *pinned;
+    cudaStream_t s = new_stream(), t = new_stream();
+    cudaEvent_t e;
+    MUST(cudaMallocHost((void **)&pinned, N));
+    MUST(cudaEventCreate(&e));
+    for (int i = 0; i < 50; i++) {
+        MUST(cudaMemsetAsync(a, value + i, N, s));
+        MUST(cudaEventRecord(e, s));
+        MUST(cudaStreamWaitEvent(t, e, 0));
+        MUST(cudaMemcpyAsync(b, a, N, cudaMemcpyDeviceToDevice, t));
+        MUST(cudaMemcpyAsync(pinned, b, N, cudaMemcpyDeviceToHost, t));
+        MUST(cudaStreamSynchronize(t));
+        cr_assert_eq(pinned[N / 2], (unsigned char)(value + i));
+    }
+    MUST(cudaEventDestroy(e));
+    MUST(cudaStreamDestroy(s));
+    MUST(cudaStreamDestroy(t));
+    MUST(cudaFreeHost(pinned));
+    MUST(cudaFree(a));
+    MUST(cudaFree(b));
+    return NULL;
+}
+
+Test(streams, threads_work_side_by_side)
+{
+    enum { THREADS = 4 };
+    pthread_t threads[THREADS];
+    int values[THREADS] = {10, 20, 30, 40};
+    for (int i = 0; i < THREADS; i++)
+        cr_assert_eq(pthread_create(&threads[i], NULL, one_thread, &values[i]), 0);
+    for (int i = 0; i < THREADS; i++)
+        cr_assert_eq(pthread_join(threads[i], NULL), 0);
+    cr_assert_eq(report_count(), 0);
 }

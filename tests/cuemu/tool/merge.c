@@ -5,6 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
+/* From the C++ library (Itanium C++ ABI): what c++filt uses. */
+char *__cxa_demangle(const char *mangled, char *buffer, size_t *length, int *status);
+
 static void add_counters(json_t *total, json_t *part)
 {
     const char *name;
@@ -83,14 +86,29 @@ static double ratio(double a, double b)
     return b > 0 ? a / b : 0;
 }
 
+/* "row_max<float>" of "_Z7row_maxIfEvPT_PKS0_i": without the type and the parameters. Kept until the program ends. */
+static const char *short_name(const char *mangled)
+{
+    int status = 0;
+    char *name = __cxa_demangle(mangled, NULL, NULL, &status);
+    if (name == NULL)
+        return mangled;
+    char *parameters = strchr(name, '(');
+    while (parameters != NULL && strncmp(parameters, "(anonymous namespace)", 21) == 0)
+        parameters = strchr(parameters + 1, '(');
+    if (parameters != NULL)
+        *parameters = '\0';
+    return strncmp(name, "void ", 5) == 0 ? name + 5 : name;
+}
+
 static void print_kernel(const char *name, const json_t *c, FILE *out)
 {
     double read = counter(c, "global_read_bytes"), written = counter(c, "global_write_bytes");
     double needed = counter(c, "needed_read_bytes") + counter(c, "needed_write_bytes");
     double sectors = counter(c, "global_read_sectors") + counter(c, "global_write_sectors");
-    fprintf(out, "%-40.40s %8.0f %14.0f %14.0f %7.2f %7.2f %10.0f %9.0f %12.0f\n", name, counter(c, "launches"), read,
-            written, ratio(read + written, needed), ratio(32 * sectors, read + written), counter(c, "shared_conflicts"),
-            counter(c, "divergent_branches"), counter(c, "warp_instructions"));
+    fprintf(out, "%-40.40s %8.0f %14.0f %14.0f %7.2f %7.2f %10.0f %9.0f %12.0f\n", short_name(name),
+            counter(c, "launches"), read, written, ratio(read + written, needed), ratio(32 * sectors, read + written),
+            counter(c, "shared_conflicts"), counter(c, "divergent_branches"), counter(c, "warp_instructions"));
 }
 
 void print_table(const json_t *merged, FILE *out)
