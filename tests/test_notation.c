@@ -20,6 +20,7 @@ Test(notation, is_kept_in_its_canonical_form)
         {"29:leaky_relu,7", "29:leaky_relu:slope=0.01,7"},
         {"29:leaky_relu:slope=0.2,7", "29:leaky_relu:slope=0.2,7"},
         {"29:slope=2e-1:leaky_relu,7", "29:leaky_relu:slope=0.2,7"},
+        {"5:skip:dropout=0.10:bn:relu:nobias,5:ln:skip=1,7:bn", "5:relu:bn:dropout=0.1:nobias:skip,5:ln:skip=1,7:bn"},
     };
     bp_context *context = bpt_context("reference", 1);
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
@@ -54,9 +55,6 @@ Test(notation, says_which_block_and_word_is_wrong)
         {"8:relu:slope=0.1", BP_STATUS_INVALID_ARGUMENT, "leaky_relu"},
         {"8:relu:dropout=1", BP_STATUS_INVALID_ARGUMENT, "dropout=1"},
         {"8:relu:skip=0", BP_STATUS_INVALID_ARGUMENT, "skip=0"},
-        {"8:relu:bn,3", BP_STATUS_UNSUPPORTED, "bn"},
-        {"8:relu:dropout=0.5,3", BP_STATUS_UNSUPPORTED, "dropout"},
-        {"8:relu,8:relu:skip,3", BP_STATUS_UNSUPPORTED, "skip"},
     };
     bp_context *context = bpt_context("reference", 1);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

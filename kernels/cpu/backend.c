@@ -121,6 +121,8 @@ static const bpi_ops cpu_ops = {
     .update = bpi_cpu_update,
     .leading_dimension = leading_dimension,
     .linear_hidden_delta = bpi_cpu_linear_hidden_delta,
+    .block_forward = bpi_cpu_block_forward,
+    .block_backward = bpi_cpu_block_backward,
 };
 
 const bpi_ops *bpi_cpu_ops(void)

@@ -69,6 +69,11 @@ bp_status bpi_cpu_activation_derivative(bpi_backend *backend, bp_activation acti
 bp_status bpi_cpu_hadamard(bpi_backend *backend, bpi_matrix left, bpi_matrix right, bpi_matrix product);
 bp_status bpi_cpu_bias_grad(bpi_backend *backend, bpi_matrix delta, bool accumulate, void *d_b);
 
+/* block.c */
+size_t bpi_cpu_block_workspace(int64_t rows, int64_t cols);
+bp_status bpi_cpu_block_forward(bpi_backend *backend, const bpi_block_args *args);
+bp_status bpi_cpu_block_backward(bpi_backend *backend, const bpi_block_grad_args *args);
+
 /* loss.c */
 bp_status bpi_cpu_step_begin(bpi_backend *backend, bpi_step_state *state);
 bp_status bpi_cpu_loss(bpi_backend *backend, const bpi_loss_args *args);

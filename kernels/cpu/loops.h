@@ -45,6 +45,11 @@ typedef struct bpi_cpu_move {
     float *state1, *state2;
 } bpi_cpu_move;
 
+/* Sums over rows that block_backward adds to, [O] each; bias may be NULL. */
+typedef struct bpi_cpu_block_sums {
+    float *gamma, *beta, *bias;
+} bpi_cpu_block_sums;
+
 typedef struct bpi_cpu_loops {
     const char *isa; /* "AVX2" */
 
@@ -65,6 +70,16 @@ typedef struct bpi_cpu_loops {
     /* Rows first .. first + rows - 1 of the batch; sums as in backward; adds to *totals. scratch: see below. */
     void (*loss)(const bpi_loss_args *args, int64_t first, int64_t rows, float *scratch, float *sums,
                  bpi_cpu_loss_sums *totals);
+
+    /* sums[o] and squares[o] += those of u - shift[o]. */
+    void (*column_moments)(int64_t rows, int64_t cols, bpi_cpu_tile u, const float *shift, double *sums,
+                           double *squares);
+    /* Rows first .. first + rows - 1 of the batch; batch norm with the statistics in args. block_backward leaves dL/dy
+     * of batch norm in delta, for batch_norm_delta, and dL/du otherwise. */
+    void (*block_forward)(const bpi_block_args *args, int64_t first, int64_t rows);
+    void (*block_backward)(const bpi_block_grad_args *args, int64_t first, int64_t rows, bpi_cpu_block_sums sums);
+    void (*batch_norm_delta)(const bpi_block_grad_args *args, int64_t first, int64_t rows, const float *gamma_mean,
+                             const float *beta_mean, float *bias_sums);
 
     bpi_cpu_square_sum (*square_sum)(int64_t count, const float *gradients, float clip_value);
     void (*update)(const bpi_cpu_move *update, int64_t first, int64_t count);

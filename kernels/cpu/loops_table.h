@@ -1,6 +1,8 @@
 /* loops_table.h: all loops, compiled for the instruction set of the file that includes this. Before that it defines
  * BPI_CPU_TABLE, the table's name, and BPI_CPU_ISA_NAME, its words. */
 #include "kernels/cpu/loops_elementwise.h"
+
+#include "kernels/cpu/loops_block.h"
 #include "kernels/cpu/loops_load.h"
 #include "kernels/cpu/loops_loss.h"
 #include "kernels/cpu/loops_update.h"
@@ -15,6 +17,10 @@ const bpi_cpu_loops BPI_CPU_TABLE = {
     .hadamard = hadamard,
     .column_sums = column_sums,
     .add_parts = add_parts,
+    .column_moments = column_moments,
+    .block_forward = block_forward,
+    .block_backward = block_backward,
+    .batch_norm_delta = batch_norm_delta,
     .loss = loss_rows,
     .square_sum = square_sum,
     .update = update_parameters,
