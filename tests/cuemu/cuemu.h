@@ -101,6 +101,10 @@ typedef struct cue_place {
     uint32_t block[3], thread[3];
 } cue_place;
 
+/* cue_op_place: "gelu_backward on stream 2" and where it was enqueued, for an operation that host/ runs itself. The name
+ * lives until the next call. Implemented by host/. */
+void cue_op_place(cue_op_id op, cue_place *place);
+
 /* cue_report: prints once per (kind, kernel, file, line); for a place without file once per (kind, kernel, text).
  * Every call counts. place may be NULL. The text says what was touched and names the other side. */
 void cue_report(cue_report_kind kind, const cue_place *place, const char *format, ...)

@@ -80,7 +80,7 @@ static void check_overlap(cue_op_id op, const cue_gemm_call *g)
     bool with_a = cue_matrices_overlap(&g->d, &g->a), with_b = cue_matrices_overlap(&g->d, &g->b);
     if (g->k == 0 || (!with_a && !with_b))
         return;
-    cue_site_place(cue_op_site(op), &place);
+    cue_op_place(op, &place);
     cue_report(CUE_BLAS, &place, "the result of the GEMM overlaps operand %s", with_a ? "A" : "B");
 }
 

@@ -65,7 +65,8 @@ static void note_word(const cue_arena *a, size_t word, unsigned mask, cue_access
 static void tell(const finding *f, cue_op_id op, const char *what, size_t bytes)
 {
     char explained[160];
-    cue_place place = {.kernel = cue_op_name(op)};
+    cue_place place;
+    cue_op_place(op, &place);
     if (f->kind == CUE_RACE_STREAM)
         cue_report(f->kind, &place, "%s at %p, which '%s' %s; no event, stream order or synchronisation between", what,
                    (const void *)f->address, cue_op_name(cue_op_of_serial(cue_record_serial(f->conflict.other))),

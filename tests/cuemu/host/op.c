@@ -93,6 +93,14 @@ const char *cue_op_name(cue_op_id op)
     return text[turn];
 }
 
+void cue_op_place(cue_op_id op, cue_place *place)
+{
+    static char text[320];
+    cue_site_place(cue_op_site(op), place);
+    snprintf(text, sizeof text, "%s on stream %u", history[op].name, history[op].stream);
+    place->kernel = text;
+}
+
 cue_site cue_op_site(cue_op_id op)
 {
     return (cue_site){.call = history[op].name, .address = history[op].site};

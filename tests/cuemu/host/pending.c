@@ -152,7 +152,7 @@ void cue_pending_check_source(cue_op_id op)
         if (t->op != op || !t->has_checksum || checksum(t) == t->checksum)
             continue;
         cue_place place;
-        cue_site_place(cue_op_site(op), &place);
+        cue_op_place(op, &place);
         cue_report(CUE_PINNED_EARLY, &place, "the %zu source bytes at %p changed between the call and the copy",
                    t->bytes, (void *)t->base);
     }

@@ -22,6 +22,11 @@ const char *cue_op_name(cue_op_id op)
     return name;
 }
 
+void cue_op_place(cue_op_id op, cue_place *place)
+{
+    *place = (cue_place){.kernel = cue_op_name(op)};
+}
+
 uint64_t test_random(void)
 {
     static uint64_t state = 88172645463325252u;
