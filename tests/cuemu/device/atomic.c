@@ -87,10 +87,31 @@ static void count(cue_warp *w, cue_space space, const uint64_t *addresses, uint3
     w->block->counters->atomic_operations += __builtin_popcount(mask);
 }
 
+/* update_lane: the elements of a vector are updated one by one, but must be aligned together. */
+static bool update_lane(cue_warp *w, const cue_insn *i, uint32_t lane, uint64_t address, bool global)
+{
+    uint32_t element = cue_type_bytes((cue_type)i->type), bytes = element * i->vector;
+    for (uint32_t e = 0; e < i->vector; e++) {
+        bool aligned = address % bytes == 0;
+        uint8_t *at = aligned ? cue_touch(w, i, lane, i->address.space, address + e * element, element, CUE_UPDATES)
+                              : cue_touch(w, i, lane, i->address.space, address, bytes, CUE_UPDATES);
+        if (at == NULL)
+            return false;
+        uint64_t old = 0;
+        memcpy(&old, at, element);
+        uint64_t updated =
+            combine(i, old, cue_row_source(w, i->elements[e])[lane], cue_row_source(w, i->src[1])[lane], global);
+        memcpy(at, &updated, element);
+        if (i->results[e] != CUE_NO_ROW)
+            w->rows[i->results[e]][lane] = old;
+    }
+    return true;
+}
+
 static void run_atomic(cue_warp *w, const cue_insn *i, uint32_t mask)
 {
     uint64_t addresses[CUE_WARP];
-    uint32_t bytes = cue_type_bytes((cue_type)i->type), shared = 0;
+    uint32_t element = cue_type_bytes((cue_type)i->type), bytes = element * i->vector, shared = 0;
     for (uint32_t l = 0; l < CUE_WARP; l++)
         if (mask >> l & 1) {
             uint64_t address = address_of(w, i, l);
@@ -103,18 +124,8 @@ static void run_atomic(cue_warp *w, const cue_insn *i, uint32_t mask)
     count(w, CUE_SHARED, addresses, mask & shared, bytes);
     for (uint32_t n = 0; n < CUE_WARP; n++) {
         uint32_t l = w->block->lane_order[n];
-        if (!(mask >> l & 1))
-            continue;
-        uint8_t *at = cue_touch(w, i, l, i->address.space, addresses[l], bytes, CUE_UPDATES);
-        if (at == NULL)
+        if ((mask >> l & 1) && !update_lane(w, i, l, addresses[l], !(shared >> l & 1)))
             return;
-        uint64_t old = 0;
-        memcpy(&old, at, bytes);
-        uint64_t updated =
-            combine(i, old, cue_row_source(w, i->src[0])[l], cue_row_source(w, i->src[1])[l], !(shared >> l & 1));
-        memcpy(at, &updated, bytes);
-        if (i->dst != CUE_NO_ROW)
-            w->rows[i->dst][l] = old;
     }
 }
 
@@ -142,14 +153,51 @@ static bool type_fits(uint8_t what, cue_type type, bool noftz)
     }
 }
 
+/* Vectors: additions of floats in global memory, from compute_90 on. */
+static void take_vector(cue_decoder *d, cue_type type)
+{
+    static const char *const names[] = {"v2", "v4", "v8", NULL};
+    int which = cue_one_of(d, names);
+    d->insn.vector = (uint8_t)(which < 0 ? 1 : 2 << which);
+    bool half = type == CUE_F16 || type == CUE_F16X2 || type == CUE_BF16 || type == CUE_BF16X2;
+    uint32_t bytes = cue_type_bytes(type) * d->insn.vector;
+    if (which >= 0 && ((!half && type != CUE_F32) || bytes > 16 || d->insn.what != ADD))
+        cue_unknown(d, "no such vector");
+}
+
+static void take_results(cue_decoder *d)
+{
+    if (d->insn.vector == 1) {
+        d->insn.results[0] = cue_destination(d);
+    } else {
+        if (cue_vector(d, CUE_NO_TYPE, true) != d->insn.vector)
+            cue_unknown(d, "not as many registers as the vector has elements");
+        memcpy(d->insn.results, d->insn.elements, sizeof d->insn.results);
+    }
+    cue_comma(d);
+}
+
+static void take_values(cue_decoder *d, cue_type type)
+{
+    cue_comma(d);
+    if (d->insn.vector == 1)
+        d->insn.elements[0] = cue_source(d, type);
+    else if (cue_vector(d, type, false) != d->insn.vector)
+        cue_unknown(d, "not as many registers as the vector has elements");
+    if (d->insn.what == CAS) {
+        cue_comma(d);
+        d->insn.src[1] = cue_source(d, type);
+    }
+}
+
 bool cue_select_atomic(cue_decoder *d)
 {
     static const char *const names[] = {"add", "min", "max", "and", "or", "xor", "inc", "dec", "exch", "cas", NULL};
     bool returns = cue_word_is(d, 0, "atom");
     if (!returns && !cue_word_is(d, 0, "red"))
         return false;
-    cue_only_words(d,
-                   CUE_SPACE_WORDS " " CUE_ORDER_WORDS " add min max and or xor inc dec exch cas noftz L2::cache_hint");
+    cue_only_words(d, CUE_SPACE_WORDS " " CUE_ORDER_WORDS
+                                      " add min max and or xor inc dec exch cas noftz v2 v4 v8 L2::cache_hint");
     cue_type type = cue_word_type(d, 0);
     int what = cue_one_of(d, names);
     cue_space space = cue_take_space(d);
@@ -161,15 +209,13 @@ bool cue_select_atomic(cue_decoder *d)
     d->insn.type = (uint8_t)type;
     d->insn.what = (uint8_t)what;
     d->insn.strong = true;
-    if (returns) {
-        d->insn.dst = cue_destination(d);
-        cue_comma(d);
-    }
+    take_vector(d, type);
+    for (int i = 0; i < CUE_MAX_VECTOR; i++)
+        d->insn.results[i] = CUE_NO_ROW;
+    if (returns)
+        take_results(d);
     d->insn.address = cue_bracketed(d, space);
-    for (int i = 0; i < (what == CAS ? 2 : 1); i++) {
-        cue_comma(d);
-        d->insn.src[i] = cue_source(d, type);
-    }
+    take_values(d, type);
     cue_skip_cache_policy(d);
     return true;
 }

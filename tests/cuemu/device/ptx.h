@@ -112,6 +112,7 @@ typedef struct cue_insn {
     cue_predicate_source predicate[2];
     cue_address address, address_2;
     int32_t elements[CUE_MAX_VECTOR]; /* rows of a vector operand; CUE_NO_ROW for "_" */
+    int32_t results[CUE_MAX_VECTOR];  /* atom on a vector: where the old elements go */
     uint32_t target;                  /* of a branch */
     uint32_t location;                /* index in module->locations */
     uint32_t ptx_line;                /* in the text of the module, for code without .loc */

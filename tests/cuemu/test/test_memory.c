@@ -453,6 +453,27 @@ Test(memory, red_is_atom_without_result)
     cr_assert_arr_eq(at, want, sizeof want);
 }
 
+Test(memory, vectors_are_added_element_by_element)
+{
+    cue_module *m = test_module(
+        ".visible .entry k(.param .u64 at) { .reg .b64 %rd<3>; .reg .b32 %r<3>; .reg .f32 %f<9>; ld.param.u64 %rd1, "
+        "[at];\n"
+        "mov.u32 %r1, %tid.x; cvt.rn.f32.u32 %f1, %r1; atom.global.v2.f32.add {%f2, _}, [%rd1], {%f1, 0f3F800000};\n"
+        "red.global.v4.f32.add [%rd1+16], {%f1, %f1, 0f40000000, %f2}; red.relaxed.gpu.global.add.noftz.v4.bf16x2 "
+        "[%rd1+32], {%r1, 0x3f803f80, 0x3f80, 0}; ret; }");
+    float at[12] = {0};
+    void *p = test_upload(at, sizeof at);
+    cr_assert_eq(test_launch(m, "k", 1, 32, 0, &p), CUE_SUCCESS);
+    test_download(at, p, sizeof at);
+    cr_assert(at[0] == 496 && at[1] == 32 && at[4] == 496 && at[5] == 496 && at[6] == 64);
+    uint32_t halves;
+    memcpy(&halves, &at[9], 4);
+    cr_assert_eq(halves, 0x42004200u); /* 32 and 32 */
+    void *odd = (char *)p + 4;
+    cr_assert_eq(test_launch(m, "k", 1, 32, 0, &odd), CUE_MISALIGNED_ADDRESS);
+    cuemu_forgive_reports();
+}
+
 /* ---------------------------------------------------------------- cp.async */
 Test(memory, asynchronous_copies_arrive_with_their_group)
 {
