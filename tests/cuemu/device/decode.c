@@ -255,7 +255,8 @@ static void emit(cue_decoder *d)
 static void select_instruction(cue_decoder *d)
 {
     if (!cue_select_move(d) && !cue_select_carry(d) && !cue_select_compare(d) && !cue_select_convert(d) &&
-        !cue_select_memory(d) && !cue_select_control(d) && !cue_select_warp(d) && !cue_select_rows(d))
+        !cue_select_memory(d) && !cue_select_control(d) && !cue_select_warp(d) && !cue_select_matrix(d) &&
+        !cue_select_rows(d))
         cue_unknown(d, "no such instruction in the table");
 }
 

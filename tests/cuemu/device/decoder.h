@@ -113,6 +113,7 @@ bool cue_select_convert(cue_decoder *d); /* cvt */
 bool cue_select_memory(cue_decoder *d);  /* ld, st, atom, red, cp.async, prefetch, fences */
 bool cue_select_control(cue_decoder *d); /* bra, brx, call, ret, exit, trap */
 bool cue_select_warp(cue_decoder *d);    /* shfl, vote, match, redux, activemask, bar.warp, elect */
+bool cue_select_matrix(cue_decoder *d);  /* mma, ldmatrix */
 bool cue_select_barrier(cue_decoder *d); /* bar, barrier: of the block */
 
 #endif

@@ -21,6 +21,7 @@ add_library(cuemu_device STATIC
     device/launch.c
     device/load_store.c
     device/map.c
+    device/matrix.c
     device/memory.c
     device/memory_words.c
     device/module.c
