@@ -80,6 +80,18 @@ static bp_status append(bpi_st_writer *writer, bpi_st_type type, int64_t count)
     return BP_STATUS_OK;
 }
 
+/* NULL where memory ran out. */
+static json_t *shape_array(int rank, const int64_t *shape)
+{
+    json_t *array = json_array();
+    for (int i = 0; array && i < rank; i++)
+        if (json_array_append_new(array, json_integer((json_int_t)shape[i])) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    return array;
+}
+
 bp_status bpi_st_declare(bpi_st_writer *writer, const char *name, bpi_st_type type, int rank, const int64_t *shape)
 {
     bool known = type == BPI_ST_F64 || type == BPI_ST_F32 || type == BPI_ST_I64;
@@ -92,9 +104,9 @@ bp_status bpi_st_declare(bpi_st_writer *writer, const char *name, bpi_st_type ty
     int64_t bytes = count * (type == BPI_ST_F32 ? 4 : 8);
     BPI_TRY(append(writer, type, count));
 
-    json_t *dimensions = json_array();
-    for (int i = 0; i < rank; i++)
-        json_array_append_new(dimensions, json_integer((json_int_t)shape[i]));
+    json_t *dimensions = shape_array(rank, shape);
+    if (!dimensions)
+        return out_of_memory(writer);
     const char *type_name = type == BPI_ST_F64 ? "F64" : type == BPI_ST_F32 ? "F32" : "I64";
     json_t *entry = json_pack("{s:s, s:o, s:[I,I]}", "dtype", type_name, "shape", dimensions, "data_offsets",
                               (json_int_t)writer->offset, (json_int_t)(writer->offset + bytes));
