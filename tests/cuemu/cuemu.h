@@ -151,6 +151,7 @@ typedef enum cue_access {
     CUE_READ,     /* bytes that nothing wrote are reported */
     CUE_READ_ANY, /* not whether they were written: copies of padding, a hash */
     CUE_WRITE,
+    CUE_CLAIM, /* ordered as a write, and afterwards nothing is initialised: an allocation in stream order */
 } cue_access;
 
 /* cue_mem_access: op touches a whole range (memcpy, memset, cuBLAS operand). Checks bounds, freed, initialised, order

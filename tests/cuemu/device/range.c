@@ -47,7 +47,7 @@ static void note_word(const cue_arena *a, size_t word, unsigned mask, cue_access
     uint64_t me = cue_record(actor->serial, 0, 0, false);
     uint32_t *state = &a->shadow.state[word];
     const uint8_t *address = a->base + 4 * word;
-    bool write = access == CUE_WRITE;
+    bool write = access == CUE_WRITE || access == CUE_CLAIM;
     if (access == CUE_READ && (*state & mask) != mask) {
         remember(f, CUE_UNINITIALISED, address, (cue_conflict){0});
         *state |= mask; /* say it once */
@@ -58,7 +58,9 @@ static void note_word(const cue_arena *a, size_t word, unsigned mask, cue_access
     cue_conflict conflict = cue_shadow_note(&a->shadow, word, mask, write, me, actor);
     if (conflict.other != 0)
         remember(f, CUE_RACE_STREAM, address, conflict);
-    if (write)
+    if (access == CUE_CLAIM)
+        *state &= ~mask;
+    else if (write)
         *state |= mask;
 }
 

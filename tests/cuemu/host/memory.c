@@ -124,6 +124,14 @@ static void run_free(cue_op_id op, const void *payload, size_t bytes)
         cue_mem_free(m->base);
 }
 
+/* The memory exists from the call on, but it is the stream's: who uses it unordered is found here, or later. */
+static void run_allocation(cue_op_id op, const void *payload, size_t bytes)
+{
+    (void)bytes;
+    const stream_memory *m = payload;
+    (void)cue_mem_access(op, m->base, m->bytes, CUE_CLAIM, "memory allocated by cudaMallocAsync");
+}
+
 static cudaError_t submit_memory(cudaStream_t stream, cue_work_fn *run, const char *name, void *base, size_t bytes)
 {
     stream_memory m = {base, bytes};
@@ -154,7 +162,7 @@ cudaError_t cudaMallocAsync(void **pointer, size_t bytes, cudaStream_t stream)
     if (error == cudaSuccess)
         error = allocate(pointer, bytes);
     if (error == cudaSuccess)
-        error = submit_memory(stream, NULL, "cudaMallocAsync", *pointer, bytes);
+        error = submit_memory(stream, run_allocation, "cudaMallocAsync", *pointer, bytes);
     return cue_leave(error);
 }
 

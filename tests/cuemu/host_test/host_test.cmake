@@ -81,9 +81,13 @@ endif()
 
 # What our CUDA objects import and what NVIDIA exports, against what cuemu has.
 if(CUEMU_REAL_CUDART AND CUEMU_NVCC)
+    set(CUEMU_PLUGINS)
+    if(TARGET backprop_cuda)
+        set(CUEMU_PLUGINS $<TARGET_FILE:backprop_cuda>)
+    endif()
     add_test(NAME cuemu_exports COMMAND sh ${CMAKE_CURRENT_SOURCE_DIR}/host_test/check_exports.sh
         ${CUEMU_LIBRARY_DIR} ${CUEMU_REAL_CUDART} ${CUEMU_REAL_CUBLAS} ${CUEMU_REAL_CUBLASLT}
-        ${CMAKE_CURRENT_SOURCE_DIR} ${CMAKE_CURRENT_BINARY_DIR}/cuda)
+        ${CMAKE_CURRENT_SOURCE_DIR} ${CMAKE_CURRENT_BINARY_DIR}/cuda ${CUEMU_PLUGINS})
 endif()
 
 # The tool and the hard errors.
