@@ -1,5 +1,5 @@
 /* hot.c: the arithmetic that kernels mostly consist of, once more with the lane's work in line. What each does is what
- * its row in the table says; the tests run both against the same expectations. */
+ * its row in the table says, and the tests hold it to the same expectations; with a modifier the row itself is run. */
 #include "device/hot.h"
 
 #include <math.h>
