@@ -1,8 +1,9 @@
 /* host.h: the frame of the host-side fault corpus.
  *
- * Each host_NAME.c holds one function, scenario, built twice: as it is, with one fault, and with -DREPAIRED, its twin. The first
- * line names the kind of report; the faulty line carries the comment FAULT. check_host_fault.sh runs the first in every
- * mode and wants exactly that report at that line; the twin runs over many seeds in one process and must stay silent.
+ * Each host_NAME.c holds one function, scenario, built twice: as it is, with one fault, and with -DREPAIRED, its twin.
+ * The first line names the kind of report; the faulty line carries the comment FAULT. check_host_fault.sh runs the
+ * first in every mode and wants exactly that report at that line; the twin runs over many seeds in one process and must
+ * stay silent.
  */
 #ifndef FAULTS_HOST_H
 #define FAULTS_HOST_H
