@@ -1,8 +1,8 @@
 /* step.c: the whole training step on one page.
  *
- * A batch is walked in parts of at most options.batch rows; the gradients of the parts add up (1/m is in the loss, m
- * being the samples of all parts), so that accumulation, memory and cache need one mechanism. Nothing here allocates,
- * waits for the device, or reads back. */
+ * A batch is walked in parts of at most options.batch rows (fewer where the backend wants them); the gradients of the
+ * parts add up (1/m is in the loss, m being the samples of all parts), so that accumulation, memory and cache need one
+ * mechanism. Nothing here allocates, waits for the device, or reads back. */
 #include <time.h>
 
 #include "host/trainer.h"

@@ -125,6 +125,21 @@ const char *bpi_optimizer_state_name(bp_optimizer optimizer, int index)
 
 /* ---------------------------------------------------------------- life */
 
+/* Rows of a pass: the batch, or the part of it that the backend wants at a time. Batch norm needs the whole batch. */
+static bp_status plan_pass(bp_model *model, int64_t batch, int64_t *rows, bpi_pass_bytes *bytes)
+{
+    const bpi_backend *backend = model->context->backend;
+    *rows = batch;
+    BPI_TRY(bpi_pass_plan(model, batch, true, bytes));
+    if (!backend->ops->part_rows)
+        return BP_STATUS_OK;
+    for (int64_t i = 0; i < model->layer_count; i++)
+        if (model->layers[i].block.norm == BP_NORM_BATCH)
+            return BP_STATUS_OK;
+    *rows = backend->ops->part_rows(backend, batch, bytes->memory / (size_t)batch);
+    return *rows == batch ? BP_STATUS_OK : bpi_pass_plan(model, *rows, true, bytes);
+}
+
 bp_status bp_trainer_plan(const bp_model *model, const bp_trainer_options *options, bp_memory_plan *plan)
 {
     bp_context *context = model ? model->context : NULL;
@@ -132,8 +147,9 @@ bp_status bp_trainer_plan(const bp_model *model, const bp_trainer_options *optio
         return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT, "bp_trainer_plan: %s is NULL", model ? "plan" : "model");
     bp_trainer_options resolved;
     bpi_pass_bytes pass;
+    int64_t rows;
     BPI_TRY(resolve_options(context, options, &resolved));
-    BPI_TRY(bpi_pass_plan((bp_model *)model, resolved.batch, true, &pass));
+    BPI_TRY(plan_pass((bp_model *)model, resolved.batch, &rows, &pass));
     size_t parameters = bpi_parameters_bytes(model);
     *plan = (bp_memory_plan){.parameter_bytes = parameters,
                              .gradient_bytes = parameters,
@@ -154,7 +170,10 @@ static bp_status build(bp_trainer *trainer)
         BPI_TRY(backend->ops->allocate(backend, bytes, &trainer->state1));
     if (states > 1)
         BPI_TRY(backend->ops->allocate(backend, bytes, &trainer->state2));
-    BPI_TRY(bpi_pass_create(trainer->model, trainer->options.batch, true, &trainer->pass));
+    int64_t rows;
+    bpi_pass_bytes pass;
+    BPI_TRY(plan_pass(trainer->model, trainer->options.batch, &rows, &pass));
+    BPI_TRY(bpi_pass_create(trainer->model, rows, true, &trainer->pass));
     trainer->pass->dropout_seed = trainer->options.seed;
     return BP_STATUS_OK;
 }

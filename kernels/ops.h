@@ -329,6 +329,11 @@ struct bpi_ops {
      * the smallest such multiple. Rows that lie a multiple of 512 bytes apart compete for the same lines of a cache. */
     int64_t (*leading_dimension)(const bpi_backend *backend, int64_t cols);
 
+    /* part_rows: in how large parts a step on `rows` rows should be walked, 1 <= the result <= rows, where a row of the
+     * pass takes row_bytes in all arrays together: small enough for the activations of a part to stay in the cache between
+     * two layers. Depends on its arguments alone. Without it: all rows at once. */
+    int64_t (*part_rows)(const bpi_backend *backend, int64_t rows, size_t row_bytes);
+
     /* linear_hidden_delta: linear_input_grad and, on its result while it is in the cache, activation_backward of the
      * layer below: args->delta [B,I] = (delta w) * f'(args->saved), args->d_b as there. args->d_a is not looked at.
      * ensures   the same bits in delta as the two calls; d_b within the bound of activation_backward */

@@ -88,6 +88,12 @@ static int64_t leading_dimension(const bpi_backend *backend, int64_t cols)
     return ld % 128 == 0 ? ld + 16 : ld;
 }
 
+static int64_t part_rows(const bpi_backend *backend, int64_t rows, size_t row_bytes)
+{
+    (void)backend;
+    return bpi_cpu_part_rows(rows, row_bytes);
+}
+
 static const bpi_ops cpu_ops = {
     .version = BPI_OPS_VERSION,
     .struct_size = sizeof(bpi_ops),
@@ -120,6 +126,7 @@ static const bpi_ops cpu_ops = {
     .update_prepare = bpi_cpu_update_prepare,
     .update = bpi_cpu_update,
     .leading_dimension = leading_dimension,
+    .part_rows = part_rows,
     .linear_hidden_delta = bpi_cpu_linear_hidden_delta,
     .block_forward = bpi_cpu_block_forward,
     .block_backward = bpi_cpu_block_backward,

@@ -5,6 +5,8 @@
 #define TILE_MULTIPLICATIONS 4e6 /* about 90 us: the cost of a call to oneDNN vanishes in it */
 #define PAIR_MULTIPLICATIONS 1e6 /* from here on one tile is cut into two */
 #define LARGEST_GROUPS 64
+#define PART_BYTES ((size_t)10 << 20) /* a third of the L3 of the smaller servers */
+#define SMALLEST_PART 1024
 
 static int64_t divide_up(int64_t value, int64_t by)
 {
@@ -57,6 +59,16 @@ bpi_cpu_rows bpi_cpu_rows_of_loop(int64_t rows, int64_t cols)
     return in_groups(rows, tile);
 }
 
+/* Parts of equal size. Fewer rows than SMALLEST_PART would save less than adding to the weight gradients once more
+ * costs. */
+int64_t bpi_cpu_part_rows(int64_t rows, size_t row_bytes)
+{
+    int64_t fitting = (int64_t)(PART_BYTES / row_bytes);
+    if (fitting < SMALLEST_PART || rows <= fitting)
+        return rows;
+    return bpi_cpu_round_up(divide_up(rows, divide_up(rows, fitting)), 64);
+}
+
 /* A sum over many rows with a small result is cut over the rows, as the partial results are cheap; everything else over
  * the outputs. */
 bpi_cpu_weight_split bpi_cpu_split_weight_grad(const bpi_linear_spec *spec)
@@ -64,8 +76,8 @@ bpi_cpu_weight_split bpi_cpu_split_weight_grad(const bpi_linear_spec *spec)
     double multiplications = (double)spec->rows * (double)spec->inputs * (double)spec->outputs;
     bpi_cpu_weight_split split = {spec->outputs, 1, spec->rows, 1};
     if (spec->rows >= 2048 && spec->inputs * spec->outputs <= 65536) {
-        int64_t parts = clamp(spec->rows / 1024, 2, 32);
-        parts = clamp((int64_t)(multiplications / PAIR_MULTIPLICATIONS), 1, parts);
+        int64_t parts = clamp(bpi_cpu_round_up(divide_up(spec->rows, 1024), 2), 2, 32);
+        parts = multiplications < 2.0 * PAIR_MULTIPLICATIONS ? 1 : parts;
         split.part = bpi_cpu_round_up(divide_up(spec->rows, parts), 16);
         split.parts = divide_up(spec->rows, split.part);
         return split;

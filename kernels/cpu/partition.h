@@ -4,6 +4,7 @@
 #define BPI_CPU_PARTITION_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "kernels/ops.h"
@@ -21,6 +22,9 @@ bpi_cpu_rows bpi_cpu_rows_of_input_grad(const bpi_linear_spec *spec);
 
 /* For a loop over the elements. */
 bpi_cpu_rows bpi_cpu_rows_of_loop(int64_t rows, int64_t cols);
+
+/* See bpi_ops.part_rows. */
+int64_t bpi_cpu_part_rows(int64_t rows, size_t row_bytes);
 
 /* d_w[O,I]: pieces of outputs, and parts of the sum over the batch that are added up afterwards where there are
  * several. */
