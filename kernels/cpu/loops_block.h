@@ -139,17 +139,24 @@ static int64_t piece_of(int64_t cols, int64_t first)
     return cols - first < BLOCK_PIECE ? cols - first : BLOCK_PIECE;
 }
 
+/* A dropped value is 0 also where it is NaN, in which a product would end. */
+static float dropped(float value, float factor)
+{
+    float product = value * factor;
+    return factor != 0.0f ? product : 0.0f;
+}
+
 /* out = factors * a + skip, either of them NULL. */
 static void finish_piece(int64_t count, const float *a, const float *factors, const float *skip, float *out)
 {
     if (factors && skip) {
 #pragma omp simd
         for (int64_t k = 0; k < count; ++k)
-            out[k] = a[k] * factors[k] + skip[k];
+            out[k] = dropped(a[k], factors[k]) + skip[k];
     } else if (factors) {
 #pragma omp simd
         for (int64_t k = 0; k < count; ++k)
-            out[k] = a[k] * factors[k];
+            out[k] = dropped(a[k], factors[k]);
     } else if (skip) {
 #pragma omp simd
         for (int64_t k = 0; k < count; ++k)
@@ -257,7 +264,7 @@ static void argument_piece(const bpi_block_grad_args *args, const norm_row *n, c
         dropout_factors(d, first, count, factors);
 #pragma omp simd
         for (int64_t k = 0; k < count; ++k)
-            delta[k] *= factors[k];
+            delta[k] = dropped(delta[k], factors[k]);
     }
     if (spec->activation != BP_ACTIVATION_IDENTITY)
         backward(spec->activation, spec->slope, 1, count, saved, error, error, NULL);
