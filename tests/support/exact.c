@@ -40,6 +40,44 @@ long double bpt_exact_activation(bp_activation activation, float slope, long dou
     return (long double)NAN;
 }
 
+/* d/dz of z sigmoid(v) */
+static long double gated_slope(long double z, long double v, long double v_slope)
+{
+    long double s = exact_sigmoid(v);
+    return s * (1.0L + z * exact_sigmoid(-v) * v_slope);
+}
+
+long double bpt_exact_derivative(bp_activation activation, float slope, long double saved)
+{
+    const long double pi = 3.141592653589793238462643383279502884L;
+    long double c = 2.0L * sqrtl(2.0L / pi), cube = saved * saved * saved;
+    switch (activation) {
+    case BP_ACTIVATION_IDENTITY:
+        return 1.0L;
+    case BP_ACTIVATION_SIGMOID:
+        return saved - saved * saved;
+    case BP_ACTIVATION_TANH:
+        return 1.0L - saved * saved;
+    case BP_ACTIVATION_RELU:
+        return saved > 0.0L ? 1.0L : 0.0L;
+    case BP_ACTIVATION_LEAKY_RELU:
+        return saved > 0.0L ? 1.0L : (long double)slope;
+    case BP_ACTIVATION_ELU:
+        return saved > 0.0L ? 1.0L : 1.0L + saved;
+    case BP_ACTIVATION_SOFTPLUS:
+        return -expm1l(-saved);
+    case BP_ACTIVATION_SILU:
+        return gated_slope(saved, saved, 1.0L);
+    case BP_ACTIVATION_GELU:
+        return 0.5L * erfcl(-saved / sqrtl(2.0L)) + saved * expl(-saved * saved / 2.0L) / sqrtl(2.0L * pi);
+    case BP_ACTIVATION_GELU_TANH:
+        return gated_slope(saved, c * (saved + 0.044715L * cube), c * (1.0L + 0.134145L * saved * saved));
+    case BP_ACTIVATION_COUNT:
+        break;
+    }
+    return (long double)NAN;
+}
+
 long double bpt_exact_difference(bp_activation activation, float slope, long double z)
 {
     long double h = BPT_DIFFERENCE_STEP;

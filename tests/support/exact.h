@@ -7,6 +7,9 @@
 
 long double bpt_exact_activation(bp_activation activation, float slope, long double z);
 
+/* f' from a = f(z), or from z where BP_ACTIVATION_LIST says saves_z. */
+long double bpt_exact_derivative(bp_activation activation, float slope, long double saved);
+
 /* (f(z + h) - f(z - h)) / 2h of an activation. With h = 1e-5 it is within BPT_DIFFERENCE_BOUND of f'(z) for |z| <= 12,
  * away from kinks: h^2 / 6 max |f'''| with |f'''| <= 3, and 2^-63 |f| / h from rounding. */
 long double bpt_exact_difference(bp_activation activation, float slope, long double z);

@@ -10,7 +10,7 @@
 
 typedef struct node {
     struct node *next;
-    double values[];
+    _Alignas(long double) double values[];
 } node;
 
 static node *nodes; /* of this test: every test is a process of its own */
@@ -22,6 +22,11 @@ double *bpt_doubles(int64_t count)
     made->next = nodes;
     nodes = made;
     return made->values;
+}
+
+long double *bpt_long_doubles(int64_t count)
+{
+    return (long double *)bpt_doubles(count * (int64_t)(sizeof(long double) / sizeof(double)));
 }
 
 void bpt_clean(void)

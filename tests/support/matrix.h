@@ -11,7 +11,8 @@
 /* ---- doubles on the host ---- */
 
 double *bpt_doubles(int64_t count); /* zeroed */
-void bpt_clean(void);               /* frees all of them: TestSuite(name, .fini = bpt_clean) */
+long double *bpt_long_doubles(int64_t count);
+void bpt_clean(void); /* frees all of them: TestSuite(name, .fini = bpt_clean) */
 
 double bpt_rounded(bpi_type type, double value); /* to the nearest value of the type */
 
