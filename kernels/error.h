@@ -11,7 +11,8 @@ typedef struct bpi_error {
     char text[1024];
 } bpi_error;
 
-/* Writes the words and returns `status`, so that a failing function ends with `return bpi_fail(...)`. error may be NULL. */
+/* Writes the words and returns `status`, so that a failing function ends with `return bpi_fail(...)`. error may be
+ * NULL. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif

@@ -330,8 +330,8 @@ struct bpi_ops {
     int64_t (*leading_dimension)(const bpi_backend *backend, int64_t cols);
 
     /* part_rows: in how large parts a step on `rows` rows should be walked, 1 <= the result <= rows, where a row of the
-     * pass takes row_bytes in all arrays together: small enough for the activations of a part to stay in the cache between
-     * two layers. Depends on its arguments alone. Without it: all rows at once. */
+     * pass takes row_bytes in all arrays together: small enough for the activations of a part to stay in the cache
+     * between two layers. Depends on its arguments alone. Without it: all rows at once. */
     int64_t (*part_rows)(const bpi_backend *backend, int64_t rows, size_t row_bytes);
 
     /* linear_hidden_delta: linear_input_grad and, on its result while it is in the cache, activation_backward of the

@@ -21,9 +21,9 @@ BP_API bp_status bp_model_save(const bp_model *model, const char *path);
 /* Makes a model from a file that bp_model_save wrote. */
 BP_API bp_status bp_model_load(bp_context *context, const char *path, bp_model **model);
 
-/* Loads the tensors of a file (F32, F64, F16 or BF16; ours or PyTorch's) into a model that exists; every tensor of the model
- * must be there in its shape, and no other. Takes over a standardisation where the file has one. Changes nothing where
- * it fails.
+/* Loads the tensors of a file (F32, F64, F16 or BF16; ours or PyTorch's) into a model that exists; every tensor of the
+ * model must be there in its shape, and no other. Takes over a standardisation where the file has one. Changes nothing
+ * where it fails.
  * errors    NOT_FOUND, BAD_DATA (tensor and both shapes named), IO */
 BP_API bp_status bp_model_load_weights(bp_model *model, const char *path);
 

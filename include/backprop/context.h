@@ -45,14 +45,14 @@ typedef enum bp_log_level { BP_LOG_DEBUG, BP_LOG_INFO, BP_LOG_WARNING } bp_log_l
 typedef void (*bp_log_callback)(void *user, bp_log_level level, const char *text);
 
 typedef struct bp_context_options {
-    size_t struct_size;       /* sizeof(bp_context_options); 0 is taken as that of this header's version 0.1 */
-    const char *backend;      /* "auto" (NULL too), "cpu", "cuda", "reference" */
-    bp_precision precision;   /* DEFAULT: f64 on reference, f32 elsewhere */
-    int threads;              /* 0: as many as the process may run on */
-    const char *plugin_dir;   /* where backend plug-ins are looked for first; NULL: beside the library, then the
-                                 system's library path */
-    bp_allocator allocator;   /* zeroed: aligned_alloc and free */
-    bp_log_callback log;      /* NULL: silence */
+    size_t struct_size;     /* sizeof(bp_context_options); 0 is taken as that of this header's version 0.1 */
+    const char *backend;    /* "auto" (NULL too), "cpu", "cuda", "reference" */
+    bp_precision precision; /* DEFAULT: f64 on reference, f32 elsewhere */
+    int threads;            /* 0: as many as the process may run on */
+    const char *plugin_dir; /* where backend plug-ins are looked for first; NULL: beside the library, then the
+                               system's library path */
+    bp_allocator allocator; /* zeroed: aligned_alloc and free */
+    bp_log_callback log;    /* NULL: silence */
     void *log_user;
 } bp_context_options;
 

@@ -29,7 +29,7 @@ BP_API bp_status bp_data_create(bp_context *context, const float *x, int64_t row
 BP_API bp_status bp_data_load_fashion_mnist(bp_context *context, const char *directory, const char *part,
                                             bp_data **data);
 
-/* IDX or IDX.gz: unsigned bytes [N,...] scaled to [0,1] as inputs; labels unsigned bytes [N]. labels NULL: no targets. */
+/* IDX or IDX.gz: unsigned bytes [N,...] scaled to [0,1] as inputs; labels unsigned bytes [N]. NULL: no targets. */
 BP_API bp_status bp_data_load_idx(bp_context *context, const char *images, const char *labels, bp_data **data);
 
 /* NPY, C order: x f32, f64, u8, i32 or i64 of shape [N,...]; y integers [N] are classes, floats [N] or [N,T] values.

@@ -11,12 +11,12 @@ extern "C" {
 
 /* One tensor's result of a gradient check. */
 typedef struct bp_gradcheck_tensor {
-    const char *name;     /* valid during the callback */
-    int64_t elements;     /* of the tensor */
-    int64_t checked;      /* how many of them were compared */
-    int64_t skipped;      /* of those, told nothing: a ReLU or leaky ReLU changes its branch within the step, so that
-                             quotients of different step sizes disagree */
-    double worst_error;   /* largest |analytic - numeric| / bound of the others; <= 1 passes */
+    const char *name;   /* valid during the callback */
+    int64_t elements;   /* of the tensor */
+    int64_t checked;    /* how many of them were compared */
+    int64_t skipped;    /* of those, told nothing: a ReLU or leaky ReLU changes its branch within the step, so that
+                           quotients of different step sizes disagree */
+    double worst_error; /* largest |analytic - numeric| / bound of the others; <= 1 passes */
     double worst_analytic, worst_numeric;
     int64_t worst_index;
     bool passed;
@@ -26,7 +26,7 @@ typedef void (*bp_gradcheck_callback)(void *user, const bp_gradcheck_tensor *ten
 
 typedef struct bp_gradcheck_options {
     size_t struct_size;
-    int64_t max_per_tensor; /* elements compared of each tensor, spread evenly; 0: all */
+    int64_t max_per_tensor;       /* elements compared of each tensor, spread evenly; 0: all */
     bp_gradcheck_callback tensor; /* may be NULL */
     void *user;
 } bp_gradcheck_options;
@@ -41,7 +41,7 @@ BP_API bp_status bp_gradcheck(bp_model *model, const float *x, const int64_t *cl
 
 /* One tensor's result of a verification; `loss` comes first, then the gradients. */
 typedef struct bp_verify_tensor {
-    const char *name;   /* valid during the callback */
+    const char *name; /* valid during the callback */
     int64_t elements;
     double worst_error; /* largest |value - reference| / bound; <= 1 passes */
     int64_t worst_index;

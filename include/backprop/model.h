@@ -60,7 +60,7 @@ typedef enum bp_loss {
 } bp_loss;
 
 /* Initialisation of weights; biases start at 0. `auto`: he_normal for the ReLU family (relu, leaky_relu, elu,
- * softplus, silu, gelu), xavier_uniform elsewhere. Gains by activation as torch.nn.init.calculate_gain. X(ENUM, name) */
+ * softplus, silu, gelu), xavier_uniform elsewhere. Gains as torch.nn.init.calculate_gain. X(ENUM, name) */
 #define BP_INIT_LIST(X)                                                                                                \
     X(AUTO, "auto")                                                                                                    \
     X(HE_NORMAL, "he_normal")                                                                                          \
@@ -96,9 +96,9 @@ typedef struct bp_block {
 } bp_block;
 
 typedef struct bp_model_options {
-    size_t struct_size;    /* sizeof(bp_model_options); 0: version 0.1 */
-    int64_t inputs;        /* I of the first block, >= 1 */
-    const char *layers;    /* blocks in the notation of the command line: "256:relu,128:relu:nobias,10"; or NULL and */
+    size_t struct_size;     /* sizeof(bp_model_options); 0: version 0.1 */
+    int64_t inputs;         /* I of the first block, >= 1 */
+    const char *layers;     /* blocks in the notation of the command line: "256:relu,128:relu:nobias,10"; or NULL and */
     const bp_block *blocks; /* an array of */
     int64_t block_count;    /* this many */
     bp_loss loss;

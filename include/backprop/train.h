@@ -101,10 +101,10 @@ BP_API bp_status bp_trainer_step_data(bp_trainer *trainer, const bp_data *data, 
                                       int64_t rows);
 
 typedef struct bp_step_result {
-    int64_t step;      /* steps done, from 1 */
-    double loss;       /* mean over the step's samples */
-    double accuracy;   /* share of right classes; NaN where the loss knows none */
-    double grad_norm;  /* of all gradients together, after clipping by value and before clipping by norm */
+    int64_t step;       /* steps done, from 1 */
+    double loss;        /* mean over the step's samples */
+    double accuracy;    /* share of right classes; NaN where the loss knows none */
+    double grad_norm;   /* of all gradients together, after clipping by value and before clipping by norm */
     double clip_factor; /* what the gradients were multiplied with */
     double lr;
     bool nonfinite; /* the gradient held NaN or infinity: the update was skipped */
@@ -115,23 +115,23 @@ BP_API bp_status bp_trainer_result(bp_trainer *trainer, bp_step_result *result);
 
 /* Loss and gradients of one batch in training mode, without clipping and update: read with bp_trainer_get_gradient
  * (dense row-major f64, as bp_model_get_tensor). The loss is in bp_trainer_result. */
-BP_API bp_status bp_trainer_gradients(bp_trainer *trainer, const float *x, const int64_t *classes,
-                                      const float *targets, int64_t rows);
+BP_API bp_status bp_trainer_gradients(bp_trainer *trainer, const float *x, const int64_t *classes, const float *targets,
+                                      int64_t rows);
 BP_API bp_status bp_trainer_gradients_data(bp_trainer *trainer, const bp_data *data, int64_t first, int64_t rows);
 BP_API bp_status bp_trainer_get_gradient(bp_trainer *trainer, const char *name, double *values, int64_t count);
 
-/* What bp_train calls after every step (result.loss is had only every `log_every` steps: reading waits for a device). */
+/* What bp_train calls after every step (result.loss is had only every `log_every` steps: it waits for a device). */
 typedef struct bp_progress {
-    int64_t epoch, epochs;         /* epoch from 1 */
+    int64_t epoch, epochs; /* epoch from 1 */
     int64_t step_in_epoch, steps_per_epoch;
-    int64_t samples;               /* seen in this call of bp_train */
-    double seconds;                /* since this call of bp_train began */
-    double samples_per_second;     /* over the whole call */
-    double data_seconds;           /* of `seconds`, spent in fetching batches */
-    bp_step_result result;         /* of the newest step that was read back */
-    bool fresh;                    /* which is the step that just ended: true once for each step that is read back */
-    bool epoch_end;                /* an epoch just ended: the three below are set */
-    bool has_test;                 /* test data were given */
+    int64_t samples;                 /* seen in this call of bp_train */
+    double seconds;                  /* since this call of bp_train began */
+    double samples_per_second;       /* over the whole call */
+    double data_seconds;             /* of `seconds`, spent in fetching batches */
+    bp_step_result result;           /* of the newest step that was read back */
+    bool fresh;                      /* which is the step that just ended: true once for each step that is read back */
+    bool epoch_end;                  /* an epoch just ended: the three below are set */
+    bool has_test;                   /* test data were given */
     double test_loss, test_accuracy; /* NaN where not known */
 } bp_progress;
 
@@ -139,10 +139,10 @@ typedef struct bp_progress {
 typedef bool (*bp_progress_callback)(void *user, const bp_progress *progress);
 
 typedef struct bp_train_options {
-    size_t struct_size; /* sizeof(bp_train_options); 0: version 0.1 */
-    int64_t epochs;     /* the epoch to train up to; a resumed trainer goes on where it stood */
+    size_t struct_size;  /* sizeof(bp_train_options); 0: version 0.1 */
+    int64_t epochs;      /* the epoch to train up to; a resumed trainer goes on where it stood */
     const bp_data *test; /* evaluated after each epoch; may be NULL */
-    int64_t log_every;  /* steps between two calls with a fresh result; 0: 50 */
+    int64_t log_every;   /* steps between two calls with a fresh result; 0: 50 */
     bp_progress_callback progress;
     void *progress_user;
     const char *checkpoint; /* file written after every epoch and when cancelled; NULL: none */

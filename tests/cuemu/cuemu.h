@@ -37,9 +37,10 @@ typedef struct cue_settings {
     uint64_t seed;           /* CUEMU_SEED */
     size_t memory_bytes;     /* CUEMU_MEM (suffix K, M, G): size of the modelled device memory, 2 GiB where not set */
     cue_on_report
-        on_report;         /* CUEMU_REPORT=exit|abort|count: exit status 99 at the end | abort() at once | count only */
-    const char *json_path; /* CUEMU_JSON: reports and counters are written there at exit, %p is the process; NULL: not */
-    uint64_t watchdog;     /* CUEMU_WATCHDOG: warp instructions that a block may take before it counts as hung */
+        on_report; /* CUEMU_REPORT=exit|abort|count: exit status 99 at the end | abort() at once | count only */
+    const char
+        *json_path;    /* CUEMU_JSON: reports and counters are written there at exit, %p is the process; NULL: not */
+    uint64_t watchdog; /* CUEMU_WATCHDOG: warp instructions that a block may take before it counts as hung */
 } cue_settings;
 
 /* cue_settings_get: read once from the environment; a value that is not understood is fatal. Tests may change it. */
@@ -101,8 +102,8 @@ typedef struct cue_place {
     uint32_t block[3], thread[3];
 } cue_place;
 
-/* cue_op_place: "gelu_backward on stream 2" and where it was enqueued, for an operation that host/ runs itself. The name
- * lives until the next call. Implemented by host/. */
+/* cue_op_place: "gelu_backward on stream 2" and where it was enqueued, for an operation that host/ runs itself. The
+ * name lives until the next call. Implemented by host/. */
 void cue_op_place(cue_op_id op, cue_place *place);
 
 /* cue_report: prints once per (kind, kernel, file, line); for a place without file once per (kind, kernel, text).

@@ -1,9 +1,10 @@
 /* kernel.h: the frame of the kernel fault corpus.
  *
  * Each kernel_NAME.cu holds one kernel with one fault and, as another instance of the same template, its repaired twin.
- * The first line names the kind of report (and another that may come with it, "or ..."); each line that may be named carries the comment FAULT (for a race both
- * sides, since the order of threads decides which one comes second). check_kernel_fault.sh runs the fault in every order
- * of threads and wants that report there and no other; the twin must stay silent over many seeds. */
+ * The first line names the kind of report (and another that may come with it, "or ..."); each line that may be named
+ * carries the comment FAULT (for a race both sides, since the order of threads decides which one comes second).
+ * check_kernel_fault.sh runs the fault in every order of threads and wants that report there and no other; the twin
+ * must stay silent over many seeds. */
 #ifndef FAULTS_KERNEL_H
 #define FAULTS_KERNEL_H
 

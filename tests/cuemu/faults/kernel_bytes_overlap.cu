@@ -5,7 +5,7 @@ template <bool REPAIRED> __global__ void mark(unsigned char *mask, const float *
 {
     unsigned i = 2 * (blockIdx.x * THREADS + threadIdx.x);
     unsigned char flag = in[i / 2] > 3;
-    mask[i] = flag; // FAULT
+    mask[i] = flag;                      // FAULT
     mask[i + (REPAIRED ? 1 : 2)] = flag; // FAULT
 }
 

@@ -5,7 +5,7 @@ template <bool REPAIRED> __global__ void smooth(float *out, const float *in)
 {
     unsigned i = blockIdx.x * THREADS + threadIdx.x;
     float left = i > 0 ? in[i - 1] : 0; // FAULT
-    out[i] = 0.5f * left; // FAULT
+    out[i] = 0.5f * left;               // FAULT
 }
 
 SCENARIO(kernel_stencil_in_place)

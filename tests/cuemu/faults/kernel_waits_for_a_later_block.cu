@@ -3,7 +3,7 @@
 
 template <bool REPAIRED> __global__ void wait(volatile int *flag)
 {
-    if (threadIdx.x == 0) // FAULT
+    if (threadIdx.x == 0)  // FAULT
         while (*flag == 0) // FAULT
             ;
 }
