@@ -5,7 +5,9 @@ Criterion alone does not: a program or a filter without tests exits 0, skipped t
 sanitizer finds when a test's process ends (leaks, races) fails nothing. So the results are read from the TAP report,
 and every sanitizer writes into a folder where a single byte fails the program. A skip must give its reason.
 
-usage: criterion.py [--results FOLDER] [--timeout SECONDS] PROGRAM [ARGUMENT...]
+usage: criterion.py [--results FOLDER] [--timeout SECONDS] [--name NAME] [--under COMMAND] PROGRAM [ARGUMENT...]
+--under: a command, with its options, that the program is run by; --name: what the run is called, where one program is
+run in several ways.
 With BP_VALGRIND=1 in the environment the program runs under valgrind's memcheck. The counts are also written to
 FOLDER/PROGRAM.json, for summary.py.
 """
@@ -13,6 +15,7 @@ import argparse
 import os
 import pathlib
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -91,13 +94,15 @@ def read_reports(folder, outcome):
         outcome.fail(f"report {number + 1}", "a sanitizer or valgrind reported what is shown above")
 
 
-def judge(program, arguments, seconds):
-    outcome = Outcome(pathlib.Path(program).name)
+def judge(program, arguments, seconds, name=None, command=""):
+    outcome = Outcome(name or pathlib.Path(program).name)
     with tempfile.TemporaryDirectory(prefix="criterion-") as scratch:
         tap = pathlib.Path(scratch, "report.tap")
         reports = pathlib.Path(scratch, "reports")
         reports.mkdir()
-        under = VALGRIND + [f"--log-file={reports}/memcheck.%p"] if os.environ.get("BP_VALGRIND") == "1" else []
+        under = shlex.split(command)
+        if os.environ.get("BP_VALGRIND") == "1":
+            under += VALGRIND + [f"--log-file={reports}/memcheck.%p"]
         status = run([*under, program, "-j1", f"--tap={tap}", *arguments], environment(reports), seconds)
         whole = read_tap(tap, outcome)
         read_reports(reports, outcome)
@@ -116,10 +121,13 @@ def main():
     parser = argparse.ArgumentParser(description="run one Criterion program")
     parser.add_argument("--results")
     parser.add_argument("--timeout", type=float, default=570)
+    parser.add_argument("--name")
+    parser.add_argument("--under", default="")
     parser.add_argument("program")
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     options = parser.parse_args()
-    return judge(options.program, options.arguments, options.timeout).finish(options.results)
+    outcome = judge(options.program, options.arguments, options.timeout, options.name, options.under)
+    return outcome.finish(options.results)
 
 
 if __name__ == "__main__":

@@ -2,18 +2,37 @@
 #include "support/backends.h"
 
 #include <criterion/criterion.h>
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* The table of the plug-in that BP_TEST_CUDA names. It stays loaded: CUDA's libraries do not stand being unloaded. */
+static const bpi_ops *cuda_ops(void)
+{
+    void *library = dlopen(getenv("BP_TEST_CUDA"), RTLD_NOW | RTLD_LOCAL);
+    cr_assert_not_null(library, "%s", dlerror());
+    bpi_plugin_entry symbol;
+    *(void **)&symbol = dlsym(library, BPI_PLUGIN_SYMBOL);
+    cr_assert(symbol && symbol(), "%s has no " BPI_PLUGIN_SYMBOL, getenv("BP_TEST_CUDA"));
+    return symbol();
+}
 
 static const bpt_target targets[] = {
     {"reference f64", bpi_reference_ops, BP_PRECISION_F64},
     {"cpu f32", bpi_cpu_ops, BP_PRECISION_F32},
 };
 
+static const bpt_target cuda_targets[] = {
+    {"reference f64", bpi_reference_ops, BP_PRECISION_F64},
+    {"cuda f32", cuda_ops, BP_PRECISION_F32},
+};
+
+enum { TARGET_COUNT = sizeof targets / sizeof targets[0] };
+
 const bpt_target *bpt_target_at(int index)
 {
-    int count = (int)(sizeof targets / sizeof targets[0]);
-    return index < count ? &targets[index] : NULL;
+    const bpt_target *list = getenv("BP_TEST_CUDA") ? cuda_targets : targets;
+    return index < TARGET_COUNT ? &list[index] : NULL;
 }
 
 static void *counting_allocate(void *user, size_t bytes, size_t alignment)

@@ -1,0 +1,70 @@
+/* column_sums.cu: the bias gradient in two stages, for ops.h bias_grad; and the second stage of every other d_b. */
+#include "kernels/cuda/pass.cuh"
+
+/* column_sums: partial column sums of delta.
+ * grid   (tiles, slices) of bpi_cuda_pass_of, block (lanes, groups): a warp reads 512 neighbouring bytes of a row
+ * moves  reads 4BO bytes, writes 4 slices O; shared 4 KiB; bound by memory
+ * order  a thread adds its rows from the first on, a block its groups by a tree: fixed by (B, O); no atomics
+ * edges  O not a multiple of 4: the last thread of a row takes single elements; idle lanes add 0 and write nothing */
+template <int W> BPI_CUDA_KERNEL column_sums(bpi_matrix delta, float *partials, int64_t sums_ld, int64_t slice_rows)
+{
+    const bpi_cuda_place place = place_of<W>(delta.rows, slice_rows);
+    const int64_t o = place.column, cols = delta.cols;
+    bpi_cuda_cells<W> sums = {};
+    for (int64_t first = place.first; o < cols && first < place.end; first += BPI_CUDA_ROWS_IN_FLIGHT * place.step) {
+        bpi_cuda_cells<W> error[BPI_CUDA_ROWS_IN_FLIGHT];
+#pragma unroll
+        for (int k = 0; k < BPI_CUDA_ROWS_IN_FLIGHT; ++k)
+            if (first + k * place.step < place.end)
+                error[k] = read_cells<W>(row_of(delta, first + k * place.step), o, cols);
+#pragma unroll
+        for (int k = 0; k < BPI_CUDA_ROWS_IN_FLIGHT; ++k)
+            if (first + k * place.step < place.end)
+#pragma unroll
+                for (int i = 0; i < W; ++i)
+                    sums.v[i] += error[k].v[i];
+    }
+    sum_over_groups<W>(sums, o, cols, partials, sums_ld);
+}
+
+extern "C" cudaError_t bpi_cuda_run_column_sums(cudaStream_t stream, bpi_cuda_pass pass, bpi_matrix delta,
+                                                float *partials)
+{
+    const int64_t ld = bpi_cuda_sums_ld(delta.cols);
+    if (pass.width == 4)
+        column_sums<4><<<grid_of(pass), block_of(pass), 0, stream>>>(delta, partials, ld, pass.slice_rows);
+    else
+        column_sums<1><<<grid_of(pass), block_of(pass), 0, stream>>>(delta, partials, ld, pass.slice_rows);
+    return cudaGetLastError();
+}
+
+/* column_sums_finish: d_b[o] = (accumulate ? d_b[o] : 0) + the sum of `parts` rows of partials.
+ * grid   (ceil(O/32)), block (32, 8): a warp reads 128 neighbouring bytes, each of 8 warps every eighth row
+ * moves  reads 4 parts O bytes, writes 4O; shared 1 KiB; small beside the pass before it
+ * order  each warp from its first row on, then a tree over the warps: fixed by (parts, O)
+ * edges  O not a multiple of 32: idle lanes; fewer parts than warps: the others add 0 */
+BPI_CUDA_KERNEL column_sums_finish(const float *partials, int64_t parts, int64_t cols, int64_t sums_ld, bool accumulate,
+                                   float *d_b)
+{
+    __shared__ float sums[8][32];
+    const int64_t o = (int64_t)blockIdx.x * 32 + threadIdx.x;
+    float sum = 0.0f;
+    for (int64_t part = threadIdx.y; o < cols && part < parts; part += 8)
+        sum += partials[part * sums_ld + o];
+    sums[threadIdx.y][threadIdx.x] = sum;
+    for (unsigned half = 4; half > 0; half /= 2) {
+        __syncthreads();
+        if (threadIdx.y < half)
+            sums[threadIdx.y][threadIdx.x] += sums[threadIdx.y + half][threadIdx.x];
+    }
+    if (threadIdx.y == 0 && o < cols)
+        d_b[o] = accumulate ? d_b[o] + sums[0][threadIdx.x] : sums[0][threadIdx.x];
+}
+
+extern "C" cudaError_t bpi_cuda_run_column_sums_finish(cudaStream_t stream, const float *partials, int64_t parts,
+                                                       int64_t cols, bool accumulate, float *d_b)
+{
+    column_sums_finish<<<dim3((unsigned)((cols + 31) / 32)), dim3(32, 8), 0, stream>>>(
+        partials, parts, cols, bpi_cuda_sums_ld(cols), accumulate, d_b);
+    return cudaGetLastError();
+}

@@ -1,0 +1,60 @@
+/* kernels.h: what the .cu files offer to the orchestration: each function enqueues its kernels on a stream and returns
+ * what the launch returned. Shapes of launches come from launch.h; workspaces are as large as it says. */
+#ifndef BPI_CUDA_KERNELS_H
+#define BPI_CUDA_KERNELS_H
+
+#include <cuda_runtime_api.h>
+
+#include "kernels/cuda/launch.h"
+#include "kernels/ops.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* activation.cu: t = z + bias (NULL: z), a = f(t); t goes back to z where there is a bias and a is another array.
+ * partials NULL: d_b is not wanted; the finish is column_sums_finish. */
+cudaError_t bpi_cuda_run_forward(cudaStream_t stream, bpi_cuda_pass pass, bp_activation activation, float slope,
+                                 bpi_matrix z, const float *bias, bpi_matrix a);
+/* activation_grad.cu */
+cudaError_t bpi_cuda_run_backward(cudaStream_t stream, bpi_cuda_pass pass, const bpi_activation_args *args,
+                                  float *partials);
+cudaError_t bpi_cuda_run_derivative(cudaStream_t stream, bpi_cuda_pass pass, bp_activation activation, float slope,
+                                    bpi_matrix saved, bpi_matrix derivative);
+/* hadamard.cu */
+cudaError_t bpi_cuda_run_hadamard(cudaStream_t stream, bpi_cuda_pass pass, bpi_matrix left, bpi_matrix right,
+                                  bpi_matrix product);
+
+/* column_sums.cu: partials [slices, sums_ld] of delta, and d_b out of `parts` rows of partials */
+cudaError_t bpi_cuda_run_column_sums(cudaStream_t stream, bpi_cuda_pass pass, bpi_matrix delta, float *partials);
+cudaError_t bpi_cuda_run_column_sums_finish(cudaStream_t stream, const float *partials, int64_t parts, int64_t cols,
+                                            bool accumulate, float *d_b);
+
+/* loss.cu */
+cudaError_t bpi_cuda_run_loss(cudaStream_t stream, const bpi_loss_args *args, void *workspace);
+
+/* update.cu */
+cudaError_t bpi_cuda_run_norm(cudaStream_t stream, const bpi_hyper *hyper, const float *gradients, int64_t count,
+                              void *workspace, bpi_step_state *state);
+cudaError_t bpi_cuda_run_update(cudaStream_t stream, const bpi_update_args *args);
+
+/* load.cu: like bpi_load_args with everything in device memory: sample b of the batch is row index[b], or first + b. */
+typedef struct bpi_cuda_gather {
+    const void *source_x;
+    bpi_type x_type;
+    float divisor;
+    const int64_t *source_classes;
+    const float *source_targets;
+    const int64_t *index;
+    int64_t first;
+    const float *mean, *inv_std;
+    bpi_matrix x;
+    int64_t *classes;
+    bpi_matrix targets;
+} bpi_cuda_gather;
+cudaError_t bpi_cuda_run_gather(cudaStream_t stream, const bpi_cuda_gather *gather);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,83 @@
+/* launch.c: the arithmetic of launch.h. Nothing here asks the device: a sum is cut by its shape alone. */
+#include "kernels/cuda/launch.h"
+
+static int64_t divide_up(int64_t value, int64_t by)
+{
+    return (value + by - 1) / by;
+}
+
+static int64_t clamp(int64_t value, int64_t low, int64_t high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+/* The smallest power of two that covers `count`, at most a warp: narrow matrices leave few lanes idle. */
+static int lanes_for(int64_t count)
+{
+    int lanes = 1;
+    while (lanes < 32 && lanes < count)
+        lanes *= 2;
+    return lanes;
+}
+
+/* Slices of whole rounds, a round being what the groups of a block take at once. */
+static int64_t rows_of_slice(int64_t rows, int64_t round, int64_t most_slices)
+{
+    return round * divide_up(divide_up(rows, round), most_slices);
+}
+
+bpi_cuda_pass bpi_cuda_pass_of(int64_t rows, int64_t cols, int width)
+{
+    bpi_cuda_pass pass;
+    pass.width = width;
+    pass.lanes = lanes_for(divide_up(cols, width));
+    pass.groups = BPI_CUDA_THREADS / pass.lanes;
+    pass.tiles = divide_up(cols, (int64_t)pass.lanes * width);
+    int64_t most = clamp(BPI_CUDA_LARGEST_GRID / pass.tiles, 1, BPI_CUDA_LARGEST_GRID);
+    pass.slice_rows = rows_of_slice(rows, (int64_t)pass.groups * BPI_CUDA_ROWS_IN_FLIGHT, most);
+    pass.slices = divide_up(rows, pass.slice_rows);
+    return pass;
+}
+
+bpi_cuda_rows bpi_cuda_rows_of(int64_t rows, int64_t cols)
+{
+    bpi_cuda_rows cut;
+    cut.lanes = lanes_for(cols);
+    cut.groups = BPI_CUDA_THREADS / cut.lanes;
+    cut.slice_rows = rows_of_slice(rows, cut.groups, BPI_CUDA_LARGEST_GRID);
+    cut.slices = divide_up(rows, cut.slice_rows);
+    cut.sums = cols <= BPI_CUDA_ROW_LIMIT ? cut.slices : cut.slices * cut.groups;
+    return cut;
+}
+
+int64_t bpi_cuda_blocks_of(int64_t count)
+{
+    return clamp(divide_up(count, (int64_t)BPI_CUDA_THREADS * 4 * BPI_CUDA_ROWS_IN_FLIGHT), 1, BPI_CUDA_LARGEST_GRID);
+}
+
+int64_t bpi_cuda_sums_ld(int64_t cols)
+{
+    return divide_up(cols, 4) * 4;
+}
+
+size_t bpi_cuda_totals_bytes(int64_t slices)
+{
+    return (size_t)divide_up(slices * (int64_t)sizeof(bpi_cuda_total), 256) * 256;
+}
+
+size_t bpi_cuda_pass_bytes(int64_t rows, int64_t cols)
+{
+    int64_t quads = bpi_cuda_pass_of(rows, cols, 4).slices, singles = bpi_cuda_pass_of(rows, cols, 1).slices;
+    return (size_t)((quads > singles ? quads : singles) * bpi_cuda_sums_ld(cols)) * sizeof(float);
+}
+
+size_t bpi_cuda_loss_bytes(int64_t rows, int64_t cols)
+{
+    bpi_cuda_rows cut = bpi_cuda_rows_of(rows, cols);
+    return bpi_cuda_totals_bytes(cut.slices) + (size_t)(cut.sums * bpi_cuda_sums_ld(cols)) * sizeof(float);
+}
+
+size_t bpi_cuda_norm_bytes(int64_t count)
+{
+    return (size_t)bpi_cuda_blocks_of(count) * sizeof(bpi_cuda_square_sum);
+}

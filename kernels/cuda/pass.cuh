@@ -1,0 +1,111 @@
+/* pass.cuh: what the kernels that walk over a matrix share: where a thread stands, 16-byte accesses with a tail that
+ * leaves the padding alone, and the sum over the rows of a block. */
+#ifndef BPI_CUDA_PASS_CUH
+#define BPI_CUDA_PASS_CUH
+
+#include <stdint.h>
+
+#include "kernels/cuda/kernels.h"
+
+#define BPI_CUDA_KERNEL static __global__ void __launch_bounds__(BPI_CUDA_THREADS)
+
+/* W neighbouring columns of a row. */
+template <int W> struct bpi_cuda_cells {
+    float v[W];
+};
+
+/* Columns o .. o + W - 1, which begin inside the row; beyond it 0. */
+template <int W> __device__ __forceinline__ bpi_cuda_cells<W> read_cells(const float *row, int64_t o, int64_t cols)
+{
+    bpi_cuda_cells<W> cells;
+    if (W == 4 && o + 4 <= cols) {
+        const float4 quad = *reinterpret_cast<const float4 *>(row + o);
+        const float values[4] = {quad.x, quad.y, quad.z, quad.w};
+#pragma unroll
+        for (int i = 0; i < W; ++i)
+            cells.v[i] = values[i];
+        return cells;
+    }
+#pragma unroll
+    for (int i = 0; i < W; ++i)
+        cells.v[i] = o + i < cols ? row[o + i] : 0.0f;
+    return cells;
+}
+
+template <int W>
+__device__ __forceinline__ void write_cells(float *row, int64_t o, int64_t cols, const bpi_cuda_cells<W> &cells)
+{
+    if (W == 4 && o + 4 <= cols) {
+        *reinterpret_cast<float4 *>(row + o) = make_float4(cells.v[0], cells.v[1 % W], cells.v[2 % W], cells.v[3 % W]);
+        return;
+    }
+#pragma unroll
+    for (int i = 0; i < W; ++i)
+        if (o + i < cols)
+            row[o + i] = cells.v[i];
+}
+
+/* A thread of a bpi_cuda_pass: its first column, and its rows: first, first + step, ... below end. */
+struct bpi_cuda_place {
+    int64_t column, first, step, end;
+};
+
+template <int W> __device__ __forceinline__ bpi_cuda_place place_of(int64_t rows, int64_t slice_rows)
+{
+    bpi_cuda_place place;
+    place.column = ((int64_t)blockIdx.x * blockDim.x + threadIdx.x) * W;
+    int64_t begin = (int64_t)blockIdx.y * slice_rows;
+    place.first = begin + threadIdx.y;
+    place.step = blockDim.y;
+    place.end = begin + slice_rows < rows ? begin + slice_rows : rows;
+    return place;
+}
+
+__device__ __forceinline__ const float *row_of(const bpi_matrix &matrix, int64_t row)
+{
+    return static_cast<const float *>(matrix.data) + row * matrix.ld;
+}
+
+__device__ __forceinline__ float *row_to(const bpi_matrix &matrix, int64_t row)
+{
+    return static_cast<float *>(matrix.data) + row * matrix.ld;
+}
+
+/* The sum of `mine` over the groups of the block (a tree, so the order is that of the shape), into the slice's row of
+ * partials. All threads of the block call it. Neighbouring lanes lie in neighbouring banks. */
+template <int W>
+__device__ __forceinline__ void sum_over_groups(const bpi_cuda_cells<W> &mine, int64_t column, int64_t cols,
+                                                float *partials, int64_t sums_ld)
+{
+    __shared__ float sums[W][BPI_CUDA_THREADS];
+    const int at = (int)(threadIdx.y * blockDim.x + threadIdx.x);
+#pragma unroll
+    for (int i = 0; i < W; ++i)
+        sums[i][at] = mine.v[i];
+    for (unsigned half = blockDim.y / 2; half > 0; half /= 2) {
+        __syncthreads();
+        if (threadIdx.y < half)
+#pragma unroll
+            for (int i = 0; i < W; ++i)
+                sums[i][at] += sums[i][at + (int)(half * blockDim.x)];
+    }
+    if (threadIdx.y == 0 && column < cols) {
+        bpi_cuda_cells<W> total;
+#pragma unroll
+        for (int i = 0; i < W; ++i)
+            total.v[i] = sums[i][at];
+        write_cells<W>(partials + (int64_t)blockIdx.y * sums_ld, column, cols, total);
+    }
+}
+
+static inline dim3 grid_of(const bpi_cuda_pass &pass)
+{
+    return dim3((unsigned)pass.tiles, (unsigned)pass.slices);
+}
+
+static inline dim3 block_of(const bpi_cuda_pass &pass)
+{
+    return dim3((unsigned)pass.lanes, (unsigned)pass.groups);
+}
+
+#endif

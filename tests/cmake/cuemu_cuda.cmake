@@ -1,0 +1,34 @@
+# The CUDA plug-in on cuemu: the same test programs, with the library path at the stand-ins. cuemu-run fails a program
+# for every report, whatever its tests say. On a machine with a device: BP_TEST_CUDA=build/libbackprop_cuda.so ctest.
+#
+# cuda_test(NAME STREAMS ORDER [SEED]): the entry cuda_NAME_STREAMS.
+function(cuda_test NAME STREAMS ORDER)
+    set(SEED 0)
+    if(ARGC GREATER 3)
+        set(SEED ${ARGV3})
+    endif()
+    set(ENTRY cuda_${NAME}_${STREAMS})
+    if(STREAMS STREQUAL "random")
+        string(APPEND ENTRY _${SEED})
+    endif()
+    add_test(NAME ${ENTRY} COMMAND ${BP_PYTHON} ${BP_TEST_RUNNER}/criterion.py --results ${BP_TEST_RESULTS} --name ${ENTRY}
+        --timeout 1170 --under "$<TARGET_FILE:cuemu_run> --quiet --streams ${STREAMS} --order ${ORDER} --seed ${SEED}"
+        $<TARGET_FILE:${NAME}>)
+    set_tests_properties(${ENTRY} PROPERTIES TIMEOUT 1200
+        ENVIRONMENT "BP_TEST_CUDA=$<TARGET_FILE:backprop_cuda>")
+endfunction()
+
+if(TARGET backprop_cuda AND TARGET cuemu_run)
+    foreach(NAME backend hadamard bias_grad activation_forward activation_backward activation_derivative linear_forward
+            linear_input_grad linear_weight_grad load loss loss_edges update update_prepare)
+        cuda_test(test_${NAME} lazy forward)
+    endforeach()
+    # Other orders of streams, blocks and threads, for the quick ones.
+    foreach(NAME hadamard bias_grad activation_derivative linear_weight_grad load loss_edges update_prepare)
+        cuda_test(test_${NAME} eager reverse)
+        cuda_test(test_${NAME} random random 1)
+        cuda_test(test_${NAME} random random 2)
+    endforeach()
+else()
+    message(STATUS "CUDA tests on cuemu: left out, as this build has no CUDA plug-in or no cuemu")
+endif()
