@@ -86,7 +86,8 @@ static void compare_within_bounds(const char *backend, bp_precision precision)
     json_decref(list);
 }
 
-Test(golden, cpu_agrees_with_pytorch_within_the_derived_f32_bound)
+/* Of cuda where BP_TEST_CUDA names its plug-in, see support/backends.h. */
+Test(golden, backend_agrees_with_pytorch_within_the_derived_f32_bound)
 {
-    compare_within_bounds("cpu", BP_PRECISION_F32);
+    compare_within_bounds(getenv("BP_TEST_CUDA") ? "cuda" : "cpu", BP_PRECISION_F32);
 }

@@ -29,6 +29,10 @@ if(TARGET backprop_cuda AND TARGET cuemu_run)
         cuda_test(test_${NAME} random random 1)
         cuda_test(test_${NAME} random random 2)
     endforeach()
+    # Whole networks against PyTorch's gradients.
+    add_test(NAME cuda_test_golden COMMAND ${BP_PYTHON} ${BP_TEST_RUNNER}/criterion.py --results ${BP_TEST_RESULTS}
+        --name cuda_test_golden --timeout 1170 --under "$<TARGET_FILE:cuemu_run> --quiet" $<TARGET_FILE:test_golden>)
+    set_tests_properties(cuda_test_golden PROPERTIES TIMEOUT 1200 ENVIRONMENT "BP_TEST_CUDA=$<TARGET_FILE:backprop_cuda>")
 else()
     message(STATUS "CUDA tests on cuemu: left out, as this build has no CUDA plug-in or no cuemu")
 endif()

@@ -32,7 +32,8 @@ bpt_network bpt_network_open(const json_t *entry, const char *backend)
     const char *files[4] = {"x.npy", "y.npy", "weights.safetensors", "grads.safetensors"};
     for (int i = 0; i < 4; i++)
         snprintf(path[i], sizeof path[i], "%s%s/%s", GOLDEN, bpt_network_text(entry, "name"), files[i]);
-    bp_context_options context_options = {.struct_size = sizeof context_options, .backend = backend, .threads = 2};
+    bp_context_options context_options = {
+        .struct_size = sizeof context_options, .backend = backend, .threads = 2, .plugin_dir = BP_BINARY_DIR};
     bp_status status = bp_context_create(&context_options, &n.context);
     bpt_ok(n.context, status, backend);
     bp_loss loss = loss_of(bpt_network_text(entry, "loss"));

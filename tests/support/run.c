@@ -13,7 +13,8 @@ void bpt_ok(bp_context *context, bp_status status, const char *what)
 
 bp_context *bpt_context(const char *backend, int threads)
 {
-    bp_context_options options = {.struct_size = sizeof options, .backend = backend, .threads = threads};
+    bp_context_options options = {
+        .struct_size = sizeof options, .backend = backend, .threads = threads, .plugin_dir = BP_BINARY_DIR};
     bp_context *context;
     bp_status status = bp_context_create(&options, &context);
     bpt_ok(context, status, backend);
