@@ -51,7 +51,8 @@ static int compute(const option_set *options, gradients *g)
     TRY(net_model(options, g->context, bp_data_inputs(g->data), &g->model));
     TRY(check_library(g->context, bp_data_check(g->data, g->model)));
     TRY(check_library(g->context, bp_model_load_weights(g->model, v->weights)));
-    bp_trainer_options trainer_options = {.struct_size = sizeof trainer_options, .batch = bp_data_rows(g->data)};
+    bp_trainer_options trainer_options = {
+        .struct_size = sizeof trainer_options, .batch = bp_data_rows(g->data), .seed = (uint64_t)v->seed};
     TRY(check_library(g->context, bp_trainer_create(g->model, &trainer_options, &g->trainer)));
     TRY(check_library(g->context, bp_trainer_gradients_data(g->trainer, g->data, 0, bp_data_rows(g->data))));
     TRY(check_library(g->context, bp_trainer_result(g->trainer, &result)));
