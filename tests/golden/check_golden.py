@@ -3,7 +3,9 @@
 
 usage: check_golden.py [--dir DIR] [--verbose]        exit 0: all agree, 1: one does not
 
-1. Loss and every gradient tensor: max |golden - ours| <= 1e-12 max |golden|.
+1. Loss, every gradient tensor, running statistics after the forward, outputs in evaluation mode:
+   max |golden - ours| <= 1e-12 max |golden|; for a bias before a batch norm, whose gradient is 0 but for rounding,
+   1e-12 of the largest entry of its layer's weight gradient.
 2. A few entries of each tensor against (L(w+h) - L(w-h)) / 2h, judged by the bound derived at `difference_bound`.
 Activations and losses are written here in other forms than in PyTorch and in the library (tanh instead of exp for the
 sigmoid, log-sum-exp for softplus, erf from math.erf), so that a shared mistake is unlikely.
@@ -12,10 +14,12 @@ import argparse
 import json
 import math
 import os
+from collections import namedtuple
 
 import numpy as np
 
-from notation import as_float32, linear_positions, parse_layers
+from notation import as_float32, dead_biases, linear_positions, parse_layers
+from philox import dropout_masks
 from safetensors_io import load_npy, load_safetensors
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -26,6 +30,9 @@ ENTRIES = 4                # per tensor, for central differences
 LARGEST_STEP = 2.0 ** -12
 DULLEST_BOUND = 1e-5       # a difference whose bound is wider than this share of the gradient proves nothing
 ACTIVATION_ROUNDINGS = 12  # roundings of one activation, in units of |a| + |z|
+NORM_ROUNDINGS = 12        # beside those of the two sums of a norm
+EPSILON, MOMENTUM = 1e-5, 0.1
+MANIFESTS = ("manifest.json", "manifest_blocks.json")
 
 erf = np.vectorize(math.erf, otypes=[np.float64])
 
@@ -90,55 +97,138 @@ def loss_terms(net, a, y):
     return (y * np.logaddexp(0.0, -a) + (1.0 - y) * np.logaddexp(0.0, a)) / a.size, (sigmoid(a) - y) / a.size
 
 
+Names = namedtuple("Names", "weight bias gamma beta mean var")
+
+
+def names_of(blocks):
+    """The tensors of each block under their names in a torch.nn.Sequential, None where there is none."""
+    names = []
+    for block, at in zip(blocks, linear_positions(blocks)):
+        norm = [f"{at + 1}.{kind}" if block.norm else None for kind in ("weight", "bias")]
+        running = [f"{at + 1}.running_{kind}" if block.norm == "bn" else None for kind in ("mean", "var")]
+        names.append(Names(f"{at}.weight", f"{at}.bias" if block.bias else None, *norm, *running))
+    return names
+
+
+class Norm:
+    """xhat of one batch or layer norm, and how its statistics came about."""
+
+    def __init__(self, block, u, running=None):
+        self.u, self.axis = u, 0 if block.norm == "bn" else 1
+        self.members = u.shape[self.axis]
+        if running is None:
+            self.mean, self.var = u.mean(axis=self.axis, keepdims=True), u.var(axis=self.axis, keepdims=True)
+        else:
+            self.mean, self.var = running
+        self.inv_std = (self.var + EPSILON) ** -0.5
+        self.xhat = (u - self.mean) * self.inv_std
+
+    def backward(self, g):
+        """dL/du from g = dL/dxhat: g without its components along 1 and, but for epsilon, along xhat."""
+        along_one = g.mean(axis=self.axis, keepdims=True)
+        along_xhat = (g * self.xhat).mean(axis=self.axis, keepdims=True)
+        return self.inv_std * (g - along_one - self.xhat * along_xhat)
+
+    def rounding(self, gamma, beta):
+        """How far y may be off: two sums of n terms, of the size of |u| for the mean, and NORM_ROUNDINGS operations."""
+        size = np.abs(self.u) + np.abs(self.u).mean(axis=self.axis, keepdims=True)
+        scaled = np.abs(gamma) * (self.inv_std * size + np.abs(self.xhat)) + np.abs(beta)
+        return (self.members + NORM_ROUNDINGS) * UNIT * scaled
+
+
+class Network:
+    """What stays the same while weights move: blocks, names, dropout masks (None: evaluation)."""
+
+    def __init__(self, net, training=True):
+        self.net, self.training = net, training
+        self.blocks = parse_layers(net["layers"])
+        self.names = names_of(self.blocks)
+        self.masks = dropout_masks(self.blocks, net.get("seed", 0), net["batch"]) if training else None
+
+    def mask(self, layer):
+        mask = self.masks[layer] if self.training else None
+        return 1.0 if mask is None else mask
+
+
 class Run:
     """One forward pass: what each layer saw, the loss, and which branches were taken."""
 
-    def __init__(self, net, blocks, names, x, y, weights):
-        self.inputs, self.z, self.a, self.slopes = [], [], [], []
-        a = x
-        for block, (weight, bias) in zip(blocks, names):
-            z = np.einsum("bi,oi->bo", a, weights[weight])
-            if bias:
-                z = z + weights[bias]
-            self.inputs.append(a)
+    def __init__(self, network, x, y, weights):
+        net, blocks = network.net, network.blocks
+        self.z, self.a, self.slopes, self.norms, self.outputs = [], [], [], [], [x]
+        for layer, (block, names) in enumerate(zip(blocks, network.names)):
+            z = np.einsum("bi,oi->bo", self.outputs[-1], weights[names.weight])
+            if names.bias:
+                z = z + weights[names.bias]
+            norm = None
+            if block.norm:
+                stored = block.norm == "bn" and not network.training
+                norm = Norm(block, z, (weights[names.mean], weights[names.var]) if stored else None)
+                z = weights[names.gamma] * norm.xhat + weights[names.beta]
             a, slope = activate(block, z)
-            self.z.append(z)
-            self.a.append(a)
-            self.slopes.append(slope)
-        self.terms, self.d_outputs = loss_terms(net, a, y)
+            out = a * network.mask(layer)
+            if block.skip is not None:
+                out = out + self.outputs[block.skip]
+            for kept, value in zip((self.z, self.a, self.slopes, self.norms, self.outputs),
+                                   (z, a, slope, norm, out)):
+                kept.append(value)
+        self.terms, self.d_outputs = loss_terms(net, self.outputs[-1], y)
         self.loss = float(self.terms.sum())
         self.branches = [z > 0.0 for block, z in zip(blocks, self.z) if block.activation in KINKED]
         if net["loss"] == "huber":
-            self.branches.append(np.abs(a - y) > as_float32(net["huber_delta"]))
+            self.branches.append(np.abs(self.outputs[-1] - y) > as_float32(net["huber_delta"]))
 
     def same_branches(self, other):
         return all(np.array_equal(mine, theirs) for mine, theirs in zip(self.branches, other.branches))
 
 
-def backward(run, blocks, names, weights):
+def backward(run, network, weights):
     """Gradients by name, and a first-order bound on the rounding error of the loss.
 
     An error e in z of one layer moves the loss by delta·e, one in a by d_a·e. A sum of I products and a bias is off by
-    at most (I+1) u (|x||w| + |b|); an activation by ACTIVATION_ROUNDINGS u (|a| + |z|); the sum of n loss terms, of
-    four roundings each and of the outputs' own size, by (n+4) u (sum |term| + sum |d_outputs · a|).
+    at most (I+1) u (|x||w| + |b|); an activation by ACTIVATION_ROUNDINGS u (|a| + |z|); a norm by Norm.rounding;
+    dropout and skip by 4 u of the output; the sum of n loss terms, of four roundings each and of the outputs' own size,
+    by (n+4) u (sum |term| + sum |d_outputs · a|).
     """
     gradients = {}
-    error = (run.terms.size + 4) * UNIT * float(np.abs(run.terms).sum() + np.abs(run.d_outputs * run.a[-1]).sum())
-    d_a = run.d_outputs
-    for layer in reversed(range(len(blocks))):
-        weight, bias = names[layer]
-        x, z = run.inputs[layer], run.z[layer]
-        if blocks[layer].activation != "identity":
+    final = run.outputs[-1]
+    error = (run.terms.size + 4) * UNIT * float(np.abs(run.terms).sum() + np.abs(run.d_outputs * final).sum())
+    d_out = [np.zeros_like(output) for output in run.outputs[:-1]] + [run.d_outputs]
+    for layer in reversed(range(len(network.blocks))):
+        block, names, norm = network.blocks[layer], network.names[layer], run.norms[layer]
+        x, z, d_layer = run.outputs[layer], run.z[layer], d_out[layer + 1]
+        if block.skip is not None:
+            d_out[block.skip] = d_out[block.skip] + d_layer
+        if block.skip is not None or block.dropout:
+            error += 4 * UNIT * float(np.sum(np.abs(d_layer * run.outputs[layer + 1])))
+        d_a = d_layer * network.mask(layer)
+        if block.activation != "identity":
             error += ACTIVATION_ROUNDINGS * UNIT * float(np.sum(np.abs(d_a) * (np.abs(run.a[layer]) + np.abs(z))))
         delta = d_a * run.slopes[layer]
-        size = np.abs(x) @ np.abs(weights[weight]).T
-        if bias:
-            size = size + np.abs(weights[bias])
-            gradients[bias] = delta.sum(axis=0)
+        if norm:
+            gamma, beta = weights[names.gamma], weights[names.beta]
+            gradients[names.gamma], gradients[names.beta] = (delta * norm.xhat).sum(axis=0), delta.sum(axis=0)
+            error += float(np.sum(np.abs(delta) * norm.rounding(gamma, beta)))
+            delta = norm.backward(delta * gamma)
+        size = np.abs(x) @ np.abs(weights[names.weight]).T
+        if names.bias:
+            size = size + np.abs(weights[names.bias])
+            gradients[names.bias] = delta.sum(axis=0)
         error += (x.shape[1] + 1) * UNIT * float(np.sum(np.abs(delta) * size))
-        gradients[weight] = np.einsum("bo,bi->oi", delta, x)
-        d_a = np.einsum("bo,oi->bi", delta, weights[weight])
+        gradients[names.weight] = np.einsum("bo,bi->oi", delta, x)
+        d_out[layer] = d_out[layer] + np.einsum("bo,oi->bi", delta, weights[names.weight])
     return gradients, error
+
+
+def running_statistics(run, network, weights):
+    """By name, after the forward pass: the variance that goes in is the unbiased one."""
+    moved = {}
+    for names, norm in zip(network.names, run.norms):
+        if names.mean:
+            unbiased = norm.u.var(axis=0, ddof=1)
+            moved[names.mean] = (1.0 - MOMENTUM) * weights[names.mean] + MOMENTUM * norm.u.mean(axis=0)
+            moved[names.var] = (1.0 - MOMENTUM) * weights[names.var] + MOMENTUM * unbiased
+    return moved
 
 
 def difference_bound(narrow, wide, loss_error, step):
@@ -178,9 +268,9 @@ class Judge:
         # each the largest (figure, where)
         self.worst_agreement = self.worst_difference = self.worst_ratio = self.widest_bound = (0.0, "-")
 
-    def agreement(self, label, golden, ours):
+    def agreement(self, label, golden, ours, largest=None):
         self.compared += 1
-        largest = np.abs(golden).max()
+        largest = np.abs(golden).max() if largest is None else largest
         error = np.abs(golden - ours).max() / largest if largest > 0.0 else math.inf
         self.worst_agreement = max(self.worst_agreement, (error, label))
         if not error <= AGREEMENT:
@@ -218,21 +308,26 @@ def check(net, folder, judge):
     if y.dtype == np.float32:
         y = y.astype(np.float64)
     x = x.astype(np.float64)
-    blocks = parse_layers(net["layers"])
-    names = [(f"{position}.weight", f"{position}.bias" if block.bias else None)
-             for block, position in zip(blocks, linear_positions(blocks))]
-    assert set(weights) == {name for pair in names for name in pair if name}, "parameter names"
+    network = Network(net)
+    assert set(weights) == {name for names in network.names for name in names if name}, "parameter names"
 
-    base = Run(net, blocks, names, x, y, weights)
-    gradients, loss_error = backward(base, blocks, names, weights)
+    base = Run(network, x, y, weights)
+    gradients, loss_error = backward(base, network, weights)
     judge.agreement(f"{net['name']} loss", golden["loss"], np.array([base.loss]))
+    for name, statistic in running_statistics(base, network, weights).items():
+        judge.agreement(f"{net['name']} {name}", golden[name], statistic)
+    if net.get("evaluation"):
+        outputs = load_npy(os.path.join(folder, "outputs.npy"))
+        judge.agreement(f"{net['name']} outputs", outputs, Run(Network(net, False), x, y, weights).outputs[-1])
     random = np.random.RandomState(20)
-    for name, tensor in weights.items():
-        judge.agreement(f"{net['name']} {name}", golden[name], gradients[name])
-        largest = np.abs(golden[name]).max()
-        for flat in random.permutation(tensor.size)[:ENTRIES]:
-            index = np.unravel_index(flat, tensor.shape)
-            narrow, wide, step = central_difference(lambda: Run(net, blocks, names, x, y, weights), tensor, index, base)
+    dead = dead_biases(network.blocks)
+    for name, gradient in gradients.items():
+        weight = name.replace("bias", "weight") if name in dead else name
+        largest = np.abs(golden[weight]).max()
+        judge.agreement(f"{net['name']} {name}", golden[name], gradient, largest)
+        for flat in random.permutation(gradient.size)[:ENTRIES]:
+            index = np.unravel_index(flat, gradient.shape)
+            narrow, wide, step = central_difference(lambda: Run(network, x, y, weights), weights[name], index, base)
             bound = difference_bound(narrow, wide, loss_error, step)
             label = f"{net['name']} {name}{[int(i) for i in index]}"
             judge.difference(label, golden[name][index], largest, narrow, bound)
@@ -243,8 +338,11 @@ def main():
     parser.add_argument("--dir", default=HERE)
     parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args()
-    with open(os.path.join(arguments.dir, "manifest.json"), encoding="utf-8") as file:
-        manifest = json.load(file)
+    manifest = []
+    for name in MANIFESTS:
+        if os.path.exists(os.path.join(arguments.dir, name)):
+            with open(os.path.join(arguments.dir, name), encoding="utf-8") as file:
+                manifest += json.load(file)
     judge = Judge()
     for net in manifest:
         check(net, os.path.join(arguments.dir, net["name"]), judge)

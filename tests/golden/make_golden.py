@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Make the golden files: loss and gradients of the networks in networks.py, by PyTorch in double precision.
+"""Make the golden files: loss and gradients of the networks in networks.py and networks_blocks.py, by PyTorch in double.
 
-usage: make_golden.py [--out DIR]        (default: the folder of this script)
+usage: make_golden.py [--out DIR] [--table plain|blocks]        (default: the folder of this script, both tables)
 
 Inputs, targets, weights and constants are float32, so every backend starts from the same numbers; PyTorch computes in
 float64.
@@ -20,9 +20,11 @@ import torch
 from torch import nn
 
 from networks import NETWORKS
-from notation import parse_layers
+from networks_blocks import BLOCK_NETWORKS
+from notation import dead_biases, parse_layers
+from philox import dropout_masks
 from safetensors_io import save_npy, save_safetensors
-from torch_network import build_loss, build_sequential
+from torch_network import build_loss, build_sequential, run_blocks
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ATTEMPTS = 400
@@ -77,21 +79,38 @@ def draw(net, attempt):
         linear.weight.data = torch.from_numpy(uniform(random, tuple(linear.weight.shape), half_width))
         if block.bias:
             linear.bias.data = torch.from_numpy(uniform(random, block.units, 0.5))
+    for module in model:
+        if isinstance(module, (nn.BatchNorm1d, nn.LayerNorm)):
+            draw_norm(random, module)
     return x, y, model
 
 
+def draw_norm(random, module):
+    """A scale around 1, a shift, and running statistics that are not those of a new module."""
+    units = module.weight.shape[0]
+    module.weight.data = torch.from_numpy(np.float32(1.0) + uniform(random, units, 0.5))
+    module.bias.data = torch.from_numpy(uniform(random, units, 0.5))
+    if isinstance(module, nn.BatchNorm1d):
+        module.running_mean.copy_(torch.from_numpy(uniform(random, units, 0.5)))
+        module.running_var.copy_(torch.from_numpy(np.float32(1.5) + uniform(random, units, 1.0)))
+
+
+def state_of(model):
+    """Parameters and running statistics by name; PyTorch's count of batches is none of ours."""
+    return {name: tensor.numpy().copy() for name, tensor in model.state_dict().items()
+            if not name.endswith("num_batches_tracked")}
+
+
 def forward_backward(net, x, y, model):
-    """Loss, outputs and every z, computed in double; the gradients are left in `model`."""
+    """Loss, outputs and every argument of an activation, computed in double; the gradients are left in `model`."""
     model.double()
     criterion = build_loss(net.loss, net.label_smoothing, net.huber_delta)
     targets = torch.from_numpy(y)
     if targets.is_floating_point():
         targets = targets.double()
-    z_of_block, a = [], torch.from_numpy(x).double()
-    for module in model:
-        a = module(a)
-        if isinstance(module, nn.Linear):
-            z_of_block.append(a.detach().numpy())
+    blocks = parse_layers(net.layers)
+    masks = dropout_masks(blocks, getattr(net, "seed", 0), net.batch)
+    a, z_of_block = run_blocks(model, net.layers, torch.from_numpy(x).double(), masks)
     loss = criterion(a, targets)
     loss.backward()
     return loss.detach().numpy(), a.detach().numpy(), z_of_block
@@ -128,16 +147,29 @@ def write(folder, x, y, weights, gradients, loss):
     save_safetensors(os.path.join(folder, "grads.safetensors"), {**gradients, "loss": loss.reshape(1)})
 
 
+def evaluate(net, x, weights):
+    """Outputs in evaluation mode, with the statistics that the network started with."""
+    model = build_sequential(net.inputs, net.layers).double()
+    model.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in weights.items()}, strict=False)
+    with torch.no_grad():
+        return run_blocks(model, net.layers, torch.from_numpy(x).double(), None)[0].numpy()
+
+
 def make(net, out):
     reasons = {}
     for attempt in range(ATTEMPTS):
         x, y, model = draw(net, attempt)
-        weights = {name: tensor.numpy().copy() for name, tensor in model.state_dict().items()}
+        weights = state_of(model)
         loss, outputs, z_of_block = forward_backward(net, x, y, model)
         gradients = {name: parameter.grad.numpy() for name, parameter in model.named_parameters()}
-        reason = flaw(net, y, outputs, z_of_block, list(gradients.values()))
+        dead = dead_biases(parse_layers(net.layers))
+        reason = flaw(net, y, outputs, z_of_block, [gradients[name] for name in gradients if name not in dead])
         if reason is None:
-            write(os.path.join(out, net.name), x, y, weights, gradients, loss)
+            moved = {name: tensor for name, tensor in state_of(model).items() if ".running_" in name}
+            folder = os.path.join(out, net.name)
+            write(folder, x, y, weights, {**gradients, **moved}, loss)
+            if getattr(net, "evaluation", False):
+                save_npy(os.path.join(folder, "outputs.npy"), evaluate(net, x, weights))
             print(f"{net.name}: draw {attempt + 1}, loss {loss:.6f}, largest output {np.abs(outputs).max():.3g}")
             return
         reasons[reason] = reasons.get(reason, 0) + 1
@@ -147,16 +179,21 @@ def make(net, out):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default=HERE)
-    out = parser.parse_args().out
+    parser.add_argument("--table", choices=("plain", "blocks"))
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    for net in NETWORKS:
-        make(net, out)
-    manifest = [{"name": net.name, "layers": net.layers, "loss": net.loss, "label_smoothing": net.label_smoothing,
-                 "huber_delta": net.huber_delta, "inputs": net.inputs, "batch": net.batch} for net in NETWORKS]
-    with open(os.path.join(out, "manifest.json"), "w", encoding="utf-8") as file:
-        json.dump(manifest, file, indent=1)
-        file.write("\n")
+    tables = {"plain": (NETWORKS, "manifest.json", ()),
+              "blocks": (BLOCK_NETWORKS, "manifest_blocks.json", ("seed", "evaluation"))}
+    for table in [arguments.table] if arguments.table else tables:
+        networks, manifest_name, more = tables[table]
+        for net in networks:
+            make(net, arguments.out)
+        keys = ("name", "layers", "loss", "label_smoothing", "huber_delta", "inputs", "batch", *more)
+        manifest = [{key: getattr(net, key) for key in keys} for net in networks]
+        with open(os.path.join(arguments.out, manifest_name), "w", encoding="utf-8") as file:
+            json.dump(manifest, file, indent=1)
+            file.write("\n")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import check_golden  # noqa: E402
 from networks import NETWORKS  # noqa: E402
-from notation import ACTIVATIONS, Block, as_float32, linear_positions, parse_layers  # noqa: E402
+from networks_blocks import BLOCK_NETWORKS  # noqa: E402
+from notation import ACTIVATIONS, Block, as_float32, dead_biases, linear_positions, parse_layers  # noqa: E402
+from philox import dropout_mask, philox4x32  # noqa: E402
 from safetensors_io import FormatError, load_npy, load_safetensors, save_npy, save_safetensors  # noqa: E402
 
 
@@ -116,10 +118,39 @@ class NotationTest(unittest.TestCase):
     def test_identity_counts_nothing(self):
         self.assertEqual(linear_positions(parse_layers("5:relu,4,3:identity,2:tanh,1")), [0, 2, 3, 4, 6])
 
+    def test_norm_dropout_and_skips(self):
+        blocks = parse_layers("5:relu:bn:nobias:dropout=0.3:skip,4:ln,4:skip=2:bn,3:tanh")
+        self.assertEqual([block.norm for block in blocks], ["bn", "ln", "bn", ""])
+        self.assertEqual([block.skip for block in blocks], [0, None, 2, None])
+        self.assertEqual(blocks[0].dropout, as_float32(0.3))
+        self.assertEqual(linear_positions(blocks), [0, 4, 6, 8])
+        self.assertEqual(dead_biases(blocks), {"6.bias"})
+
     def test_unknown_words_are_refused(self):
-        for layers in ("5:rleu", "5:skip", "relu", ""):
+        for layers in ("5:rleu", "5:skip=1", "5,5:skip=0", "relu", ""):
             with self.subTest(layers), self.assertRaises(ValueError):
                 parse_layers(layers)
+
+
+class PhiloxTest(unittest.TestCase):
+    def test_known_answers_of_random123(self):
+        ones, pi = [0xFFFFFFFF] * 6, [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344, 0xA4093822, 0x299F31D0]
+        for words, answer in (([0] * 6, "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
+                              (ones, "408f276d 41c83b0e a20bc7c6 6d5451fd"),
+                              (pi, "d16cfe09 94fdcceb 5001e420 24126ea1")):
+            self.assertEqual(philox4x32(words[:4], words[4:]), [int(word, 16) for word in answer.split()])
+
+    def test_mask(self):
+        """Word o % 4 of block (first_row + b) ceil(O / 4) + o / 4, step and layer above it, kept from p 2^32 on."""
+        seed, step, layer = 0x123456789ABCDEF, 5, 3
+        mask = dropout_mask(seed, step, layer, 7, 2, 6, 0.3)
+        for row in range(2):
+            for column in range(6):
+                counter = [(7 + row) * 2 + column // 4, 0, step << 16 | layer, 0]
+                word = philox4x32(counter, [seed & 0xFFFFFFFF, seed >> 32])[column % 4]
+                kept = word >= int(as_float32(0.3) * 2 ** 32)
+                self.assertEqual(mask[row, column], 1.0 / (1.0 - as_float32(0.3)) if kept else 0.0)
+        self.assertEqual(set(np.unique(mask == 0.0)), {False, True})
 
 
 class TableTest(unittest.TestCase):
@@ -139,35 +170,56 @@ class TableTest(unittest.TestCase):
         self.assertLessEqual({"bce_with_logits", "mse", "half_mse", "huber"}, {net.loss for net in NETWORKS})
         self.assertEqual({net.batch for net in NETWORKS}, {1, 31, 257})
 
-    def test_committed_files_are_those_of_the_table_and_small(self):
-        with open(os.path.join(HERE, "manifest.json"), encoding="utf-8") as file:
-            manifest = json.load(file)
-        self.assertEqual([entry["name"] for entry in manifest], [net.name for net in NETWORKS])
-        for entry, net in zip(manifest, NETWORKS):
-            for key, value in entry.items():
-                self.assertEqual(value, getattr(net, key), f"{net.name} {key}")
-        files = [os.path.join(HERE, net.name, name) for net in NETWORKS
-                 for name in ("x.npy", "y.npy", "weights.safetensors", "grads.safetensors")]
-        self.assertLess(sum(os.path.getsize(path) for path in files), 3_000_000)
+    def test_every_kind_of_block_and_mixture_occurs(self):
+        self.assertGreaterEqual(len(BLOCK_NETWORKS), 25)
+        kinds = {(block.norm, block.dropout > 0.0, block.skip is not None)
+                 for net in BLOCK_NETWORKS for block in parse_layers(net.layers)}
+        self.assertLessEqual({("bn", False, False), ("ln", False, False), ("", True, False), ("", False, True),
+                              ("bn", True, True), ("ln", True, True), ("bn", False, True)}, kinds)
+        for norm in ("bn", "ln"):
+            normed = {block.activation for net in BLOCK_NETWORKS for block in parse_layers(net.layers)
+                      if block.norm == norm}
+            self.assertGreaterEqual(len(normed), 7, norm)
+        self.assertGreaterEqual(sum(net.evaluation for net in BLOCK_NETWORKS), 2)
+        self.assertTrue(any(dead_biases(parse_layers(net.layers)) for net in BLOCK_NETWORKS))
+        self.assertTrue(any(net.seed > 2 ** 32 for net in BLOCK_NETWORKS))
+
+    def test_committed_files_are_those_of_the_tables_and_small(self):
+        size = 0
+        for name, networks in (("manifest.json", NETWORKS), ("manifest_blocks.json", BLOCK_NETWORKS)):
+            with open(os.path.join(HERE, name), encoding="utf-8") as file:
+                manifest = json.load(file)
+            self.assertEqual([entry["name"] for entry in manifest], [net.name for net in networks])
+            for entry, net in zip(manifest, networks):
+                for key, value in entry.items():
+                    self.assertEqual(value, getattr(net, key), f"{net.name} {key}")
+                names = ["grads.safetensors", "weights.safetensors", "x.npy", "y.npy"]
+                names += ["outputs.npy"] if entry.get("evaluation") else []
+                self.assertEqual(sorted(os.listdir(os.path.join(HERE, net.name))), sorted(names), net.name)
+                size += sum(os.path.getsize(os.path.join(HERE, net.name, file)) for file in names)
+        self.assertLess(size, 4_000_000)
         folders = {entry.name for entry in os.scandir(HERE) if entry.is_dir() and entry.name != "__pycache__"}
-        self.assertEqual(folders, {net.name for net in NETWORKS})
+        self.assertEqual(folders, {net.name for net in NETWORKS + BLOCK_NETWORKS})
 
 
 class JudgeTest(InTemporaryFolder):
     """check_golden.py accepts the committed files and refuses every kind of wrong one."""
 
     NAME = "output_sigmoid_mse"
+    MANIFEST = "manifest.json"
+    LAST = "2.bias"
+    WRONG = (("loss", "half_mse"), ("layers", "19:tanh,7:tanh"))
 
     def setUp(self):
         super().setUp()
-        with open(os.path.join(HERE, "manifest.json"), encoding="utf-8") as file:
+        with open(os.path.join(HERE, self.MANIFEST), encoding="utf-8") as file:
             self.manifest = [entry for entry in json.load(file) if entry["name"] == self.NAME]
         self.write_manifest()
         shutil.copytree(os.path.join(HERE, self.NAME), os.path.join(self.folder, self.NAME))
         self.grads = os.path.join(self.folder, self.NAME, "grads.safetensors")
 
     def write_manifest(self):
-        with open(os.path.join(self.folder, "manifest.json"), "w", encoding="utf-8") as file:
+        with open(os.path.join(self.folder, self.MANIFEST), "w", encoding="utf-8") as file:
             json.dump(self.manifest, file)
 
     def judge(self):
@@ -198,7 +250,7 @@ class JudgeTest(InTemporaryFolder):
     def test_refuses_nan_and_zeros(self):
         for value in (np.nan, 0.0):
             with self.subTest(value):
-                self.change_gradient("2.bias", lambda tensor: tensor.fill(value))
+                self.change_gradient(self.LAST, lambda tensor: tensor.fill(value))
                 self.assertEqual(self.judge()[0], 1)
 
     def test_refuses_a_wrong_loss(self):
@@ -206,7 +258,7 @@ class JudgeTest(InTemporaryFolder):
         self.assertEqual(self.judge()[0], 1)
 
     def test_refuses_another_loss_activation_or_no_network(self):
-        for key, value in (("loss", "half_mse"), ("layers", "19:tanh,7:tanh")):
+        for key, value in self.WRONG:
             with self.subTest(key):
                 kept = self.manifest[0][key]
                 self.manifest[0][key] = value
@@ -233,6 +285,46 @@ class JudgeTest(InTemporaryFolder):
             status, output = self.judge()
         self.assertEqual(status, 1)
         self.assertNotIn("differs by", output)
+        self.assertIn("central difference", output)
+
+
+class BlockJudgeTest(JudgeTest):
+    """The same for a network with norms, dropout and skips, and for what it has besides gradients."""
+
+    NAME = "mixed_bn_dropout_skip_ce_class"
+    MANIFEST = "manifest_blocks.json"
+    LAST = "8.bias"
+    WRONG = (("label_smoothing", 0.0), ("layers", "19:relu:bn:nobias:dropout=0.3,19:relu:bn:nobias:dropout=0.3,7"),
+             ("seed", 12))
+
+    def test_refuses_wrong_running_statistics(self):
+        for name in ("1.running_mean", "5.running_var"):
+            with self.subTest(name):
+                self.change_gradient(name, lambda tensor: tensor.__imul__(1.0 + 1e-11))
+                self.assertEqual(self.judge()[0], 1)
+                self.change_gradient(name, lambda tensor: tensor.__imul__(1.0 / (1.0 + 1e-11)))
+
+    def test_refuses_wrong_outputs_in_evaluation_mode(self):
+        path = os.path.join(self.folder, self.NAME, "outputs.npy")
+        outputs = load_npy(path)
+        outputs[3, 2] += 1e-11 * np.abs(outputs).max()
+        save_npy(path, outputs)
+        status, output = self.judge()
+        self.assertEqual(status, 1)
+        self.assertIn("outputs: differs", output)
+
+    def test_central_differences_alone_find_a_wrong_derivative(self):
+        """The same mistake in the golden file and in the gradient of a norm."""
+        right = check_golden.Norm.backward
+
+        def change(tensor):
+            tensor *= 1.0 + 1e-4
+        self.change_gradient("0.weight", change)
+        with mock.patch.object(check_golden.Norm, "backward",
+                               lambda norm, g: right(norm, g) * (1.0 + 1e-4 * (norm.u.shape[1] == 19))):
+            status, output = self.judge()
+        self.assertEqual(status, 1)
+        self.assertIn("0.weight[", output)
         self.assertIn("central difference", output)
 
 
