@@ -22,40 +22,64 @@ static bp_status load(bp_trainer *trainer, const bpi_source *source, const int64
     return status;
 }
 
-bp_status bpi_step_gradients(bp_trainer *trainer, const bpi_source *source, const int64_t *index, int64_t first,
-                             int64_t rows)
+static bp_status update(bp_trainer *trainer)
+{
+    bpi_backend *backend = trainer->context->backend;
+    bpi_update_args args = {.hyper = &trainer->hyper,
+                            .state = trainer->pass->state,
+                            .count = trainer->model->parameter_count,
+                            .parameters = trainer->model->parameters,
+                            .gradients = trainer->gradients,
+                            .state1 = trainer->state1,
+                            .state2 = trainer->state2};
+    BPI_TRY(backend->ops->update_prepare(backend, &trainer->hyper, trainer->gradients, args.count, args.state));
+    return backend->ops->update(backend, &args);
+}
+
+bp_status bpi_part_body(bp_trainer *trainer, const bpi_plan_set *set, const bpi_part *part)
 {
     bpi_pass *pass = trainer->pass;
     bpi_backend *backend = trainer->context->backend;
-    bpi_targets targets = {bpi_uses_classes(trainer->model, source), rows};
-    BPI_TRY(backend->ops->step_begin(backend, pass->state));
+    bpi_targets targets = {part->classes, part->samples};
+    if (part->first_row == 0)
+        BPI_TRY(backend->ops->step_begin(backend, pass->state));
+    BPI_TRY(bpi_forward(pass, set));
+    BPI_TRY(bpi_backward(pass, set, targets, (bpi_gradient_sink){trainer->gradients, part->first_row > 0}));
+    return part->last && part->updates ? update(trainer) : BP_STATUS_OK;
+}
+
+static bp_status walk(bp_trainer *trainer, const bpi_source *source, const int64_t *index, int64_t first, int64_t rows,
+                      bool updates)
+{
+    bpi_pass *pass = trainer->pass;
     for (int64_t done = 0; done < rows; done += pass->rows) {
-        int64_t part = rows - done < pass->rows ? rows - done : pass->rows;
+        int64_t here = rows - done < pass->rows ? rows - done : pass->rows;
+        bpi_part part = {.rows = here,
+                         .samples = rows,
+                         .first_row = done,
+                         .classes = bpi_uses_classes(trainer->model, source),
+                         .last = done + here == rows,
+                         .updates = updates};
         bpi_plan_set *set;
-        BPI_TRY(bpi_pass_plans(pass, part, &set));
-        BPI_TRY(load(trainer, source, index ? index + done : NULL, first + done, part));
+        BPI_TRY(bpi_pass_plans(pass, here, &set));
+        BPI_TRY(load(trainer, source, index ? index + done : NULL, first + done, here));
         pass->first_row = done;
-        BPI_TRY(bpi_forward(pass, set));
-        BPI_TRY(bpi_backward(pass, set, targets, (bpi_gradient_sink){trainer->gradients, done > 0}));
+        BPI_TRY(bpi_part_run(trainer, set, &part));
     }
     trainer->last_rows = rows;
     return BP_STATUS_OK;
 }
 
+bp_status bpi_step_gradients(bp_trainer *trainer, const bpi_source *source, const int64_t *index, int64_t first,
+                             int64_t rows)
+{
+    return walk(trainer, source, index, first, rows, false);
+}
+
 bp_status bpi_step(bp_trainer *trainer, const bpi_source *source, const int64_t *index, int64_t first, int64_t rows)
 {
-    bpi_backend *backend = trainer->context->backend;
-    bpi_update_args update = {.hyper = &trainer->hyper,
-                              .state = trainer->pass->state,
-                              .count = trainer->model->parameter_count,
-                              .parameters = trainer->model->parameters,
-                              .gradients = trainer->gradients,
-                              .state1 = trainer->state1,
-                              .state2 = trainer->state2};
     trainer->pass->moves_running = true;
-    bp_status status = bpi_step_gradients(trainer, source, index, first, rows);
+    bp_status status = walk(trainer, source, index, first, rows, true);
     trainer->pass->moves_running = false;
-    BPI_TRY(status);
-    BPI_TRY(backend->ops->update_prepare(backend, &trainer->hyper, trainer->gradients, update.count, update.state));
-    return backend->ops->update(backend, &update);
+    return status;
 }

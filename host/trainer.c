@@ -229,6 +229,7 @@ void bp_trainer_destroy(bp_trainer *trainer)
         return;
     bpi_backend *backend = trainer->context->backend;
     size_t bytes = bpi_parameters_bytes(trainer->model);
+    bpi_step_graphs_release(trainer);
     bpi_pass_destroy(trainer->pass);
     backend->ops->release(backend, trainer->gradients, bytes);
     backend->ops->release(backend, trainer->state1, bytes);

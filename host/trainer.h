@@ -6,6 +6,21 @@
 #include "host/data.h"
 #include "host/pass.h"
 
+/* A part of a step's batch: all that what is done with it, once it was loaded, depends on. */
+typedef struct bpi_part {
+    int64_t rows, samples; /* of the part, and of the whole step */
+    int64_t first_row;     /* 0: the part that begins the step */
+    bool classes, last, updates;
+} bpi_part;
+
+typedef struct bpi_step_graph {
+    bpi_part part;
+    void *graph; /* NULL: not recorded yet */
+    int64_t runs, last_used;
+} bpi_step_graph;
+
+enum { BPI_STEP_GRAPHS = 8 };
+
 struct bp_trainer {
     bp_context *context;
     bp_model *model;
@@ -17,6 +32,8 @@ struct bp_trainer {
     int64_t epoch, step_in_epoch;      /* done: whole epochs, and steps of the one that is under way */
     int64_t data_rows;                 /* samples of an epoch; 0: bp_train was not called yet */
     double data_seconds;               /* spent in loading batches */
+    bpi_step_graph graphs[BPI_STEP_GRAPHS];
+    int64_t graph_clock;
 };
 
 /* The arrays of state that an optimiser keeps, and what PyTorch calls them. */
@@ -28,6 +45,12 @@ bp_status bpi_step(bp_trainer *trainer, const bpi_source *source, const int64_t 
 /* The first half of it: loss and gradients. */
 bp_status bpi_step_gradients(bp_trainer *trainer, const bpi_source *source, const int64_t *index, int64_t first,
                              int64_t rows);
+
+/* What a step does with a part that was loaded (step.c); and the same, as a graph where the backend records one
+ * (step_graph.c). */
+bp_status bpi_part_body(bp_trainer *trainer, const bpi_plan_set *set, const bpi_part *part);
+bp_status bpi_part_run(bp_trainer *trainer, const bpi_plan_set *set, const bpi_part *part);
+void bpi_step_graphs_release(bp_trainer *trainer);
 
 /* A source over the caller's arrays, checked so far that no class points outside of the output; `call` for the words.
  */

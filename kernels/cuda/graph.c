@@ -2,11 +2,12 @@
  * join; nothing that is recorded may allocate, copy from the host or wait. */
 #include "kernels/cuda/cuda.h"
 
+/* Lane 1 becomes part of the capture at once: a join that comes before the first fork must find it there. */
 bp_status bpi_cuda_capture_begin(bpi_backend *backend)
 {
     BPI_CUDA_TRY(backend->error,
                  cudaStreamBeginCapture(bpi_cuda_of(backend)->lanes[0], cudaStreamCaptureModeThreadLocal));
-    return BP_STATUS_OK;
+    return bpi_cuda_lane_fork(backend);
 }
 
 bp_status bpi_cuda_capture_end(bpi_backend *backend, void **graph)
@@ -14,12 +15,13 @@ bp_status bpi_cuda_capture_end(bpi_backend *backend, void **graph)
     cudaGraph_t recorded = NULL;
     cudaGraphExec_t made = NULL;
     *graph = NULL;
+    bp_status joined = bpi_cuda_lane_join(backend);
     BPI_CUDA_TRY(backend->error, cudaStreamEndCapture(bpi_cuda_of(backend)->lanes[0], &recorded));
     cudaError_t code = cudaGraphInstantiate(&made, recorded, 0);
     (void)cudaGraphDestroy(recorded);
     BPI_CUDA_TRY(backend->error, code);
     *graph = made;
-    return BP_STATUS_OK;
+    return joined;
 }
 
 bp_status bpi_cuda_graph_launch(bpi_backend *backend, void *graph)

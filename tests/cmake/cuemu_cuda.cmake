@@ -20,11 +20,11 @@ endfunction()
 
 if(TARGET backprop_cuda AND TARGET cuemu_run)
     foreach(NAME backend hadamard bias_grad activation_forward activation_backward activation_derivative linear_forward
-            linear_input_grad linear_weight_grad load loss loss_edges update update_prepare)
+            linear_input_grad linear_weight_grad load loss loss_edges update update_prepare cuda_step)
         cuda_test(test_${NAME} lazy forward)
     endforeach()
     # Other orders of streams, blocks and threads, for the quick ones.
-    foreach(NAME hadamard bias_grad activation_derivative linear_weight_grad load loss_edges update_prepare)
+    foreach(NAME hadamard bias_grad activation_derivative linear_weight_grad load loss_edges update_prepare cuda_step)
         cuda_test(test_${NAME} eager reverse)
         cuda_test(test_${NAME} random random 1)
         cuda_test(test_${NAME} random random 2)
