@@ -36,3 +36,6 @@ if(TARGET backprop_cuda AND TARGET cuemu_run)
 else()
     message(STATUS "CUDA tests on cuemu: left out, as this build has no CUDA plug-in or no cuemu")
 endif()
+
+# The arithmetic of the launches is plain C, and tested without CUDA too.
+target_sources(test_cuda_launch PRIVATE ${CMAKE_SOURCE_DIR}/kernels/cuda/launch.c)

@@ -1,0 +1,66 @@
+/* launch.c: how kernels are laid over a grid, without a device: every row and column belongs to exactly one thread,
+ * limits of the hardware hold, and workspaces are as large as what is written to them. */
+#include "kernels/cuda/launch.h"
+
+#include <criterion/criterion.h>
+#include <stdbool.h>
+
+static const int64_t sizes[] = {1, 2, 3, 4, 5, 31, 32, 33, 127, 128, 129, 784, 1023, 1024, 1025, 65536, 1000003};
+
+enum { SIZES = sizeof sizes / sizeof sizes[0] };
+
+static bool power_of_two(int value)
+{
+    return value > 0 && (value & (value - 1)) == 0;
+}
+
+Test(cuda_launch, a_pass_covers_each_row_and_column_once_within_the_limits)
+{
+    for (int r = 0; r < SIZES; r++)
+        for (int c = 0; c < SIZES; c++)
+            for (int width = 1; width <= 4; width += 3) {
+                int64_t rows = sizes[r], cols = sizes[c];
+                bpi_cuda_pass pass = bpi_cuda_pass_of(rows, cols, width);
+                cr_assert(pass.width == width && pass.lanes * pass.groups == BPI_CUDA_THREADS);
+                cr_assert(power_of_two(pass.lanes) && power_of_two(pass.groups) && pass.lanes <= 32);
+                int64_t reach = pass.tiles * pass.lanes * width;
+                cr_assert(reach >= cols && reach - (int64_t)pass.lanes * width < cols, "[%lld,%lld] width %d: tiles",
+                          (long long)rows, (long long)cols, width);
+                cr_assert(pass.slices * pass.slice_rows >= rows && (pass.slices - 1) * pass.slice_rows < rows,
+                          "[%lld,%lld] width %d: slices", (long long)rows, (long long)cols, width);
+                cr_assert(pass.slices <= 65535 && pass.tiles <= INT32_MAX);
+                cr_assert_leq((size_t)(pass.slices * bpi_cuda_sums_ld(cols)) * sizeof(float),
+                              bpi_cuda_pass_bytes(rows, cols));
+            }
+}
+
+Test(cuda_launch, a_loss_covers_each_row_once_and_its_sums_fit_where_they_are_kept)
+{
+    for (int r = 0; r < SIZES; r++)
+        for (int c = 0; c < SIZES; c++) {
+            int64_t rows = sizes[r], cols = sizes[c];
+            bpi_cuda_rows cut = bpi_cuda_rows_of(rows, cols);
+            cr_assert(cut.lanes * cut.groups == BPI_CUDA_THREADS && power_of_two(cut.lanes) && cut.lanes <= 32);
+            cr_assert(cut.slices * cut.slice_rows >= rows && (cut.slices - 1) * cut.slice_rows < rows);
+            cr_assert_leq(cut.slices, BPI_CUDA_LARGEST_GRID);
+            bool shared = cols <= BPI_CUDA_ROW_LIMIT;
+            cr_assert_eq(cut.sums, shared ? cut.slices : cut.slices * cut.groups);
+            int64_t shared_bytes = (int64_t)cut.groups * cols * 4 + BPI_CUDA_THREADS * 16;
+            cr_assert(!shared || shared_bytes <= 48 * 1024, "[%lld,%lld]: %lld bytes", (long long)rows, (long long)cols,
+                      (long long)shared_bytes);
+            size_t sums = (size_t)(cut.sums * bpi_cuda_sums_ld(cols)) * sizeof(float);
+            cr_assert_geq(bpi_cuda_loss_bytes(rows, cols), (size_t)cut.slices * sizeof(bpi_cuda_total) + sums);
+            cr_assert_eq(bpi_cuda_totals_bytes(cut.slices) % 256, 0, "the sums behind the totals are aligned");
+        }
+}
+
+Test(cuda_launch, an_array_gets_a_block_at_least_and_at_most_what_one_block_can_add_up)
+{
+    for (int s = 0; s < SIZES; s++) {
+        int64_t blocks = bpi_cuda_blocks_of(sizes[s]);
+        cr_assert(blocks >= 1 && blocks <= BPI_CUDA_LARGEST_GRID);
+        cr_assert_eq(bpi_cuda_norm_bytes(sizes[s]), (size_t)blocks * sizeof(bpi_cuda_square_sum));
+    }
+    cr_assert_eq(bpi_cuda_blocks_of((int64_t)1 << 40), BPI_CUDA_LARGEST_GRID);
+    cr_assert_eq(bpi_cuda_blocks_of(4097), 2);
+}
