@@ -93,12 +93,15 @@ static inline void from_device(void *host, const void *device, size_t bytes)
     MUST(cudaMemcpy(host, device, bytes, cudaMemcpyDeviceToHost));
 }
 
-/* Within the bound, and not NaN. */
+/* Within the bound, and not NaN. What follows says which element, printf-like. */
 #define WITHIN(value, expected, bound, ...)                                                                            \
     do {                                                                                                               \
         double v_ = (value), e_ = (expected), b_ = (bound);                                                            \
-        if (!(fabs(v_ - e_) <= b_))                                                                                    \
-            cr_assert_fail("%.9g instead of %.9g, bound %.3g: " __VA_ARGS__, v_, e_, b_);                              \
+        char which_[256];                                                                                              \
+        if (!(fabs(v_ - e_) <= b_)) {                                                                                  \
+            snprintf(which_, sizeof which_, __VA_ARGS__);                                                              \
+            cr_assert_fail("%s: %.9g instead of %.9g, bound %.3g", which_, v_, e_, b_);                                \
+        }                                                                                                              \
     } while (0)
 
 #endif
