@@ -1,5 +1,6 @@
 /* block_forward's dropout: the mask is the one that kernels/ops.h defines, on every backend and in every part of a
  * batch, and backward uses the same one. */
+#include "kernels/math/philox.h"
 #include "support/block.h"
 #include "support/judge.h"
 
@@ -76,6 +77,27 @@ Test(block_dropout, follows_the_published_answers_of_philox)
                 for (int o = 0; o < 4; ++o)
                     cr_assert_eq(mask[o] != 0.0, zeros[o] >= threshold, "%s: word %d", device->target->name, o);
             }
+        }
+        bpt_close(device);
+    }
+}
+
+/* A row whose first word has 24 bits at most, so that p 2^32 can be that word itself: it is kept, "at least". */
+Test(block_dropout, keeps_a_word_that_equals_the_threshold)
+{
+    for (int t = 0; bpt_target_at(t); ++t) {
+        bpt_device *device = bpt_open(bpt_target_at(t), 1);
+        if (bpt_has_blocks(device, "block_dropout")) {
+            bpt_block block = mask_block((bpt_shape){1, 1, 4}, 0.5f);
+            uint64_t stream = (uint64_t)block.step << 16 | block.layer;
+            uint32_t word = 1;
+            while (word % 256 != 0)
+                word = bpi_philox(block.seed, stream, (uint64_t)++block.first_row).word[0];
+            block.spec.dropout = (float)((double)word * 0x1p-32);
+            cr_assert_eq((uint32_t)((double)block.spec.dropout * 0x1p32), word);
+            cr_assert(mask_of(device, &block)[0] != 0.0, "%s dropped it", device->target->name);
+            block.spec.dropout = nextafterf(block.spec.dropout, 1.0f);
+            cr_assert_eq(mask_of(device, &block)[0], 0.0, "%s kept one below the threshold", device->target->name);
         }
         bpt_close(device);
     }
