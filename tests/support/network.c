@@ -47,7 +47,9 @@ bpt_network bpt_network_open(const json_t *entry, const char *backend)
     bpt_ok(n.context, bp_model_create(n.context, &options, &n.model), options.layers);
     bpt_ok(n.context, bp_model_load_weights(n.model, path[2]), path[2]);
     bpt_ok(n.context, bp_data_load_npy(n.context, path[0], path[1], &n.data), path[0]);
-    bp_trainer_options trainer = {.struct_size = sizeof trainer, .batch = bp_data_rows(n.data)};
+    bp_trainer_options trainer = {.struct_size = sizeof trainer,
+                                  .batch = bp_data_rows(n.data),
+                                  .seed = (uint64_t)json_integer_value(json_object_get(entry, "seed"))};
     bpt_ok(n.context, bp_trainer_create(n.model, &trainer, &n.trainer), "trainer");
     bpt_ok(n.context, bpi_st_reader_open(n.context, path[3], &n.golden), path[3]);
     return n;
@@ -94,8 +96,15 @@ double *bpt_network_bounds(const bpt_network *judge, int64_t index, const bpi_gr
 
 json_t *bpt_network_manifest(void)
 {
+    return bpt_network_manifest_of("manifest.json");
+}
+
+json_t *bpt_network_manifest_of(const char *file)
+{
     json_error_t error;
-    json_t *list = json_load_file(GOLDEN "manifest.json", 0, &error);
+    char path[512];
+    snprintf(path, sizeof path, "%s%s", GOLDEN, file);
+    json_t *list = json_load_file(path, 0, &error);
     cr_assert_not_null(list, "%s", error.text);
     cr_assert_geq(json_array_size(list), 30);
     return list;

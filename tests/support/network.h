@@ -20,8 +20,10 @@ typedef struct bpt_network {
     bpi_st_reader *golden;
 } bpt_network;
 
-/* The array of the manifest, of at least 30 networks, to be given to json_decref; and a text of one of its entries. */
-json_t *bpt_network_manifest(void);
+/* The array of a manifest, "manifest.json" or "manifest_blocks.json" (norms, dropout, skips), of at least 30 networks,
+ * to be given to json_decref; and a text of one of its entries. */
+json_t *bpt_network_manifest_of(const char *file);
+json_t *bpt_network_manifest(void); /* manifest.json */
 const char *bpt_network_text(const json_t *entry, const char *key);
 
 bpt_network bpt_network_open(const json_t *entry, const char *backend);

@@ -1,0 +1,179 @@
+/* test_golden_blocks.c: networks with norms, dropout and skips against PyTorch's, computed in double: loss, gradients,
+ * running statistics after one forward, outputs in evaluation mode (tests/golden/README.md says how to compare). */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "host/npy.h"
+#include "support/judge.h"
+#include "support/network.h"
+
+#define MANIFEST "manifest_blocks.json"
+
+/* A bias before batch norm: the norm takes out what it adds, and its gradient is what rounding left. */
+static bool is_dead_bias(const bp_model *model, int64_t tensor)
+{
+    const bpi_layer *layer = &model->layers[model->tensors[tensor].block];
+    return layer->block.norm == BP_NORM_BATCH && layer->bias == tensor;
+}
+
+static double *gradient_of(bpt_network *n, int64_t tensor, int64_t count)
+{
+    double *values = calloc((size_t)count, sizeof *values);
+    bpt_ok(n->context, bp_trainer_get_gradient(n->trainer, n->model->tensors[tensor].name, values, count), "gradient");
+    return values;
+}
+
+/* The largest entry of PyTorch's gradient that a tensor is measured by: its own, or its layer's weight's. */
+static double measure_of(bpt_network *n, int64_t tensor)
+{
+    const bp_model *model = n->model;
+    int64_t by = is_dead_bias(model, tensor) ? model->layers[model->tensors[tensor].block].weight : tensor;
+    int64_t count = bpi_tensor_elements(&model->tensors[by]);
+    double *want = bpt_network_golden(n, model->tensors[by].name, count), largest = bpt_largest(want, count);
+    free(want);
+    return largest;
+}
+
+static void compare_tensor(bpt_network *n, const bpt_network *judge, const bpi_gradient_bounds *bounds, int64_t index,
+                           const char *name)
+{
+    int64_t tensor = bpi_tensor_in_file_order(n->model, index);
+    int64_t count = bpi_tensor_elements(&n->model->tensors[tensor]);
+    double *want = bpt_network_golden(n, n->model->tensors[tensor].name, count);
+    double *got = gradient_of(n, tensor, count);
+    double *bound = bpt_network_bounds(judge, index, bounds, want, count);
+    for (int64_t i = 0; !bounds && i < count; i++)
+        bound[i] = BPT_REFERENCE_TOLERANCE * measure_of(n, tensor);
+    if (is_dead_bias(n->model, tensor))
+        for (int64_t i = 0; i < count; i++)
+            cr_expect(bpt_within(got[i], want[i], bound[i]), "%s: dead bias %lld: %g", name, (long long)i, got[i]);
+    else
+        bpt_compare(got, want, bound, count, "%s: %s", name, n->model->tensors[tensor].name);
+    free(bound);
+    free(got);
+    free(want);
+}
+
+static void compare_all(bpt_network *n, const bpt_network *judge, const bpi_gradient_bounds *bounds, const char *name)
+{
+    bp_step_result result;
+    bpt_ok(n->context, bp_trainer_gradients_data(n->trainer, n->data, 0, bp_data_rows(n->data)), name);
+    bpt_ok(n->context, bp_trainer_result(n->trainer, &result), name);
+    double *loss = bpt_network_golden(n, "loss", 1);
+    double loss_bound = bounds ? bounds->loss : BPT_REFERENCE_TOLERANCE * fabs(*loss);
+    bpt_compare(&result.loss, loss, &loss_bound, 1, "%s: loss", name);
+    free(loss);
+    for (int64_t i = 0; i < bp_model_tensor_count(n->model); i++)
+        compare_tensor(n, judge, bounds, i, name);
+}
+
+Test(golden_blocks, reference_agrees_with_pytorch_to_1e_12)
+{
+    json_t *list = bpt_network_manifest_of(MANIFEST);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *entry = json_array_get(list, i);
+        bpt_network n = bpt_network_open(entry, "reference");
+        compare_all(&n, &n, NULL, bpt_network_text(entry, "name"));
+        bpt_network_close(&n);
+    }
+    json_decref(list);
+}
+
+Test(golden_blocks, cpu_agrees_with_pytorch_within_the_derived_f32_bound)
+{
+    json_t *list = bpt_network_manifest_of(MANIFEST);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *entry = json_array_get(list, i);
+        bpt_network judge = bpt_network_open(entry, "reference"), judged = bpt_network_open(entry, "cpu");
+        bpi_gradient_bounds bounds;
+        bpt_ok(judge.context,
+               bpi_gradient_bounds_of(judge.trainer, BP_PRECISION_F32, &judge.data->source, 0, bp_data_rows(judge.data),
+                                      &bounds),
+               "bounds");
+        compare_all(&judged, &judge, &bounds, bpt_network_text(entry, "name"));
+        bpi_gradient_bounds_free(judge.model, &bounds);
+        bpt_network_close(&judged);
+        bpt_network_close(&judge);
+    }
+    json_decref(list);
+}
+
+/* ---------------------------------------------------------------- running statistics */
+
+/* tolerance: relative to the largest entry. */
+static int64_t compare_running(const json_t *entry, const char *backend, double tolerance)
+{
+    bpt_network n = bpt_network_open(entry, backend);
+    bpt_ok(n.context, bp_trainer_step_data(n.trainer, n.data, NULL, 0, bp_data_rows(n.data)), "step");
+    int64_t compared = n.model->buffer_count;
+    for (int64_t i = 0; i < compared; i++) {
+        const bpi_tensor *tensor = &n.model->tensors[n.model->tensor_count + i];
+        double *want = bpt_network_golden(&n, tensor->name, tensor->rows);
+        double *got = calloc((size_t)tensor->rows, sizeof *got), *bound = calloc((size_t)tensor->rows, sizeof *bound);
+        bpt_ok(n.context, bp_model_get_tensor(n.model, tensor->name, got, tensor->rows), tensor->name);
+        for (int64_t k = 0; k < tensor->rows; k++)
+            bound[k] = tolerance * bpt_largest(want, tensor->rows);
+        bpt_compare(got, want, bound, tensor->rows, "%s: %s", bpt_network_text(entry, "name"), tensor->name);
+        free(bound);
+        free(got);
+        free(want);
+    }
+    bpt_network_close(&n);
+    return compared;
+}
+
+Test(golden_blocks, running_statistics_are_pytorchs)
+{
+    json_t *list = bpt_network_manifest_of(MANIFEST);
+    int64_t compared = 0;
+    for (size_t i = 0; i < json_array_size(list); i++)
+        compared += compare_running(json_array_get(list, i), "reference", BPT_REFERENCE_TOLERANCE);
+    cr_assert_gt(compared, 10);
+    json_decref(list);
+}
+
+/* ---------------------------------------------------------------- evaluation mode */
+
+/* Predictions are f32: off by half a unit in the last place, beyond what the reference is off by. */
+static void compare_outputs(const json_t *entry)
+{
+    bpt_network n = bpt_network_open(entry, "reference");
+    char path[512];
+    snprintf(path, sizeof path, "%s/tests/golden/%s/outputs.npy", BP_SOURCE_DIR, bpt_network_text(entry, "name"));
+    bpi_npy golden;
+    bpt_ok(n.context, bpi_npy_read(n.context, path, &golden), path);
+    int64_t rows = bp_data_rows(n.data), inputs = bp_model_inputs(n.model);
+    cr_assert_eq(golden.type, BPI_NPY_F64);
+    cr_assert_eq(golden.count, rows * bp_model_outputs(n.model));
+    float *x = calloc((size_t)(rows * inputs), sizeof *x), *y = calloc((size_t)golden.count, sizeof *y);
+    double *got = calloc((size_t)golden.count, sizeof *got), *bound = calloc((size_t)golden.count, sizeof *bound);
+    bpt_ok(n.context, bp_data_get_inputs(n.data, 0, rows, x), "inputs");
+    bpt_ok(n.context, bp_model_predict(n.model, x, rows, y), "predict");
+    const double *want = golden.values;
+    for (int64_t i = 0; i < golden.count; i++) {
+        got[i] = (double)y[i];
+        bound[i] = 0x1p-24 * fabs(want[i]) + BPT_REFERENCE_TOLERANCE * bpt_largest(want, golden.count);
+    }
+    bpt_compare(got, want, bound, golden.count, "%s: outputs", bpt_network_text(entry, "name"));
+    free(bound);
+    free(got);
+    free(y);
+    free(x);
+    bpi_npy_free(n.context, &golden);
+    bpt_network_close(&n);
+}
+
+Test(golden_blocks, evaluation_mode_gives_pytorchs_outputs)
+{
+    json_t *list = bpt_network_manifest_of(MANIFEST);
+    int compared = 0;
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (json_is_true(json_object_get(json_array_get(list, i), "evaluation"))) {
+            compare_outputs(json_array_get(list, i));
+            compared++;
+        }
+    cr_assert_gt(compared, 1);
+    json_decref(list);
+}
