@@ -5,8 +5,8 @@
  * through the network around the values that the reference backend finds. Limits that are added up in absolute value
  * grow with the product of the layers' |w| and say nothing after a dozen layers. So errors are taken as independent,
  * of mean zero and within their certain limits B_k (Higham and Mary 2019); they then add up in quadrature, and
- * Hoeffding's inequality gives P(|sum c_k e_k| > K s) <= 2 exp(-K^2 / 2) with s^2 = sum c_k^2 B_k^2. docs/numerics.md,
- * "Whole networks". */
+ * Hoeffding's inequality gives P(|sum c_k e_k| > K s) <= 2 exp(-K^2 / 2) with s^2 = sum c_k^2 B_k^2.
+ * docs/verification.md, "Whole networks". */
 #ifndef BPI_HOST_ERROR_BOUND_H
 #define BPI_HOST_ERROR_BOUND_H
 

@@ -34,7 +34,7 @@ typedef struct bp_gradcheck_options {
 /* Compares the analytic gradient of one batch with central differences of the loss, element by element, in double; the
  * model must live in a `reference` context and holds its parameters again afterwards. A tensor passes where every
  * element that tells something is within the bound and at least half of them tell something; *passed: all tensors did.
- * docs/numerics.md, "Gradient check", derives the bound.
+ * docs/verification.md, "Gradient check", derives the bound.
  * errors    INVALID_ARGUMENT, UNSUPPORTED (backend) */
 BP_API bp_status bp_gradcheck(bp_model *model, const float *x, const int64_t *classes, const float *targets,
                               int64_t rows, const bp_gradcheck_options *options, bool *passed);
@@ -59,7 +59,7 @@ typedef struct bp_verify_options {
 
 /* Computes loss and gradients of one batch on the model's own backend and on `reference`, with the same parameters, and
  * judges every element by an error bound that follows from the precision, the network and the batch before anything
- * was computed (docs/numerics.md, "Whole networks"). *passed: all elements are within their bounds.
+ * was computed (docs/verification.md, "Whole networks"). *passed: all elements are within their bounds.
  * errors    INVALID_ARGUMENT, OUT_OF_MEMORY, those of a step */
 BP_API bp_status bp_verify(bp_model *model, const float *x, const int64_t *classes, const float *targets, int64_t rows,
                            const bp_verify_options *options, bool *passed);
