@@ -117,7 +117,8 @@ int net_context(const option_set *options, bp_context **context)
         .threads = (int)values->threads,
         .log = on_log,
     };
-    int status = check_options(*context, bp_context_create(&context_options, context));
+    bp_status made = bp_context_create(&context_options, context); /* sets *context also where it fails */
+    int status = check_options(*context, made);
     if (status != STATUS_OK) {
         bp_context_destroy(*context);
         *context = NULL;
