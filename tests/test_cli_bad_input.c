@@ -231,6 +231,8 @@ static void expect_full(int64_t room, const char *words, const char *kept, const
 
 Test(cli_bad_input, a_full_disk_is_told_and_leaves_the_old_file)
 {
+    if (BPT_THREAD_SANITIZER)
+        cr_skip_test("the thread sanitizer's own files run into the limit on their size");
     static const char predict[] = "predict --x many_x.npy --out y_out.npy" MODEL;
     static const char grads[] = "grads " XY " --layers 64:relu,3 --weights wide/model.safetensors --out g.safetensors";
     bpt_samples("many_", 400, 3, 3);
@@ -248,6 +250,8 @@ Test(cli_bad_input, a_full_disk_is_told_and_leaves_the_old_file)
 
 Test(cli_bad_input, a_disk_that_fills_up_in_training_leaves_a_run_that_goes_on)
 {
+    if (BPT_THREAD_SANITIZER)
+        cr_skip_test("the thread sanitizer's own files run into the limit on their size");
     static const char line[] = "train " XY NET " --epochs 4 --batch 8 --log-every 1 --out %s";
     bpt_run run = bpt_program_limited(1500, line, "full"); /* enough for config.json, too little for the rest */
     bpt_expect(&run, 1, "File too large", "train on a full disk");

@@ -51,4 +51,17 @@ void bpt_expect(const bpt_run *run, int status, const char *words, const char *l
 /* Runs and expects success; returns standard output, to be freed. */
 char *bpt_succeed(const char *format, ...) BPT_PRINTF(1, 2);
 
+/* The program runs under the thread sanitizer, which keeps signals back until the next call into the C library, and
+ * whose own files run into a limit on their size. */
+#if defined(__SANITIZE_THREAD__)
+#define BPT_THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define BPT_THREAD_SANITIZER 1
+#endif
+#endif
+#ifndef BPT_THREAD_SANITIZER
+#define BPT_THREAD_SANITIZER 0
+#endif
+
 #endif
