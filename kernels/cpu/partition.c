@@ -6,7 +6,7 @@
 #define PAIR_MULTIPLICATIONS 1e6 /* from here on one tile is cut into two */
 #define LARGEST_GROUPS 64
 #define PART_BYTES ((size_t)10 << 20) /* a third of the L3 of the smaller servers */
-#define SMALLEST_PART 1024
+#define SMALLEST_PART 2048
 
 static int64_t divide_up(int64_t value, int64_t by)
 {
@@ -75,17 +75,18 @@ bpi_cpu_weight_split bpi_cpu_split_weight_grad(const bpi_linear_spec *spec)
 {
     double multiplications = (double)spec->rows * (double)spec->inputs * (double)spec->outputs;
     bpi_cpu_weight_split split = {spec->outputs, 1, spec->rows, 1};
-    if (spec->rows >= 2048 && spec->inputs * spec->outputs <= 65536) {
+    if (spec->rows >= 1024 && spec->inputs * spec->outputs <= 65536) {
         int64_t parts = clamp(bpi_cpu_round_up(divide_up(spec->rows, 1024), 2), 2, 32);
         parts = multiplications < 2.0 * PAIR_MULTIPLICATIONS ? 1 : parts;
         split.part = bpi_cpu_round_up(divide_up(spec->rows, parts), 16);
         split.parts = divide_up(spec->rows, split.part);
         return split;
     }
-    int64_t pieces = spec->outputs / (spec->outputs >= 512 ? 128 : 64);
-    pieces = clamp((int64_t)(multiplications / PAIR_MULTIPLICATIONS), 1, clamp(pieces, 1, 64));
+    int64_t pieces = clamp(spec->outputs / (spec->outputs >= 512 ? 128 : 64), spec->outputs >= 64 ? 2 : 1, 64);
+    pieces = clamp((int64_t)(multiplications / PAIR_MULTIPLICATIONS), 1, pieces);
     if (pieces == 1)
         return split;
+    pieces -= pieces % 2; /* as above: fair to two threads */
     split.piece = bpi_cpu_round_up(divide_up(spec->outputs, pieces), 4);
     split.pieces = divide_up(spec->outputs, split.piece);
     return split;
