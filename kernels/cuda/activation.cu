@@ -29,15 +29,16 @@ BPI_CUDA_KERNEL activation_forward(bpi_matrix z, const float *bias, bpi_matrix a
             const int64_t row = first + k * place.step;
             if (row >= place.end)
                 break;
-            bpi_cuda_cells<W> value;
 #pragma unroll
-            for (int i = 0; i < W; ++i) {
+            for (int i = 0; i < W; ++i)
                 t[k].v[i] = bias ? t[k].v[i] + shift.v[i] : t[k].v[i];
-                value.v[i] = activate<A>(t[k].v[i], slope);
-            }
+            /* Written before it becomes a: held across the quotients of sigmoid, both would be spilled on sm_100. */
             if (keeps)
                 write_cells<W>(row_to(z, row), o, cols, t[k]);
-            write_cells<W>(row_to(a, row), o, cols, value);
+#pragma unroll
+            for (int i = 0; i < W; ++i)
+                t[k].v[i] = activate<A>(t[k].v[i], slope);
+            write_cells<W>(row_to(a, row), o, cols, t[k]);
         }
     }
 }
