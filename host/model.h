@@ -60,9 +60,6 @@ bp_status bpi_notation_parse(bp_context *context, const char *text, bp_block **b
 /* And back: canonical text, only what differs from the defaults. *bytes is what to give bpi_free. */
 bp_status bpi_notation_format(bp_context *context, const bp_block *blocks, int64_t count, char **text, size_t *bytes);
 
-/* What the derivative needs, from BP_ACTIVATION_LIST: z itself, or a = f(z). */
-bool bpi_activation_saves_z(bp_activation activation);
-
 /* Fills model->tensors and both counts from model->layers; the bytes of the array that they describe. */
 bp_status bpi_parameters_plan(bp_model *model);
 size_t bpi_parameters_bytes(const bp_model *model);

@@ -2,7 +2,6 @@
 #include <stddef.h>
 
 #include "backprop/backprop.h"
-#include "host/model.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 
@@ -34,13 +33,6 @@ const char *bp_precision_name(bp_precision precision)
 const char *bp_activation_name(bp_activation activation)
 {
     return NAME_LOOKUP(activation_names, activation, NULL);
-}
-
-bool bpi_activation_saves_z(bp_activation activation)
-{
-#define SAVES_Z(ENUM, name, saves_z) saves_z,
-    static const bool saves[] = {BP_ACTIVATION_LIST(SAVES_Z)};
-    return saves[activation];
 }
 
 const char *bp_loss_name(bp_loss loss)

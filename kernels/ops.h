@@ -34,6 +34,15 @@ static inline size_t bpi_type_bytes(bpi_type type)
     return type == BPI_TYPE_F64 ? 8 : type == BPI_TYPE_F32 ? 4 : type == BPI_TYPE_BF16 ? 2 : 1;
 }
 
+/* Whether an activation's derivative is taken from z itself, or from a = f(z): BP_ACTIVATION_LIST. */
+static inline bool bpi_activation_saves_z(bp_activation activation)
+{
+#define BPI_SAVES_Z(ENUM, name, saves_z) saves_z,
+    static const bool saves[] = {BP_ACTIVATION_LIST(BPI_SAVES_Z)};
+#undef BPI_SAVES_Z
+    return saves[activation];
+}
+
 typedef struct bpi_matrix {
     void *data;
     int64_t rows, cols, ld;

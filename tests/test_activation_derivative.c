@@ -95,7 +95,7 @@ Test(activation_derivative, has_the_right_limits_and_keeps_nan)
         for (int f = 0; f < BP_ACTIVATION_COUNT; ++f) {
             bp_activation activation = (bp_activation)f;
             double *saved = bpt_saved(BPI_TYPE_F64, activation, z, 7);
-            if (bpt_saves_z(activation)) /* the definition is NaN at infinity, z itself is what is saved */
+            if (bpi_activation_saves_z(activation)) /* the definition is NaN at infinity, z itself is what is saved */
                 saved[0] = -inf, saved[5] = inf;
             if (activation == BP_ACTIVATION_TANH) /* infinity over infinity in its definition */
                 saved[0] = saved[1] = saved[2] = -1.0, saved[3] = saved[4] = saved[5] = 1.0;

@@ -15,7 +15,7 @@ typedef struct outputs {
 
 static outputs forward_once(bpt_linear *linear)
 {
-    bool saves_z = bpt_saves_z(linear->spec.activation);
+    bool saves_z = bpi_activation_saves_z(linear->spec.activation);
     BPT_RUN(linear->device, linear_forward, linear->plan, linear->x.view.data, linear->w.view.data,
             linear->spec.bias ? linear->bias.view.data : NULL, saves_z ? linear->z.view.data : NULL,
             linear->a.view.data);

@@ -249,8 +249,7 @@ static void argument_piece(const bpi_block_grad_args *args, const norm_row *n, c
     float *delta = row_at(args->delta, row) + first, *a = row_at(args->a, row) + first;
     float *u = row_at(args->u, row);
     float y[BLOCK_PIECE], factors[BLOCK_PIECE];
-    bool from_argument = spec->activation == BP_ACTIVATION_SILU || spec->activation == BP_ACTIVATION_GELU ||
-                         spec->activation == BP_ACTIVATION_GELU_TANH;
+    bool from_argument = bpi_activation_saves_z(spec->activation);
     bpi_cpu_tile saved = {a, count}, error = {delta, count};
     if (spec->norm != BP_NORM_NONE)
         normalise(n, first, count, u + first, xhat);

@@ -3,67 +3,9 @@
  * Each loop takes the activation as a constant, so that the compiler makes one vector loop for each. `omp simd` says
  * what it cannot see: that an output is an input at the same index or does not overlap it at all. */
 #include "kernels/cpu/loops.h"
-#include "kernels/math/activation.h"
+#include "kernels/math/activation_of.h"
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
-
-ALWAYS_INLINE float activate(bp_activation activation, float slope, float z)
-{
-    switch (activation) {
-    case BP_ACTIVATION_IDENTITY:
-        return bpi_identity(z);
-    case BP_ACTIVATION_SIGMOID:
-        return bpi_sigmoid(z);
-    case BP_ACTIVATION_TANH:
-        return bpi_tanh(z);
-    case BP_ACTIVATION_RELU:
-        return bpi_relu(z);
-    case BP_ACTIVATION_LEAKY_RELU:
-        return bpi_leaky_relu(z, slope);
-    case BP_ACTIVATION_ELU:
-        return bpi_elu(z);
-    case BP_ACTIVATION_SOFTPLUS:
-        return bpi_softplus(z);
-    case BP_ACTIVATION_SILU:
-        return bpi_silu(z);
-    case BP_ACTIVATION_GELU:
-        return bpi_gelu(z);
-    case BP_ACTIVATION_GELU_TANH:
-        return bpi_gelu_tanh(z);
-    case BP_ACTIVATION_COUNT:
-        break;
-    }
-    return BPI_MATH_NAN;
-}
-
-ALWAYS_INLINE float activation_slope(bp_activation activation, float slope, float saved)
-{
-    switch (activation) {
-    case BP_ACTIVATION_IDENTITY:
-        return bpi_identity_grad(saved);
-    case BP_ACTIVATION_SIGMOID:
-        return bpi_sigmoid_grad(saved);
-    case BP_ACTIVATION_TANH:
-        return bpi_tanh_grad(saved);
-    case BP_ACTIVATION_RELU:
-        return bpi_relu_grad(saved);
-    case BP_ACTIVATION_LEAKY_RELU:
-        return bpi_leaky_relu_grad(saved, slope);
-    case BP_ACTIVATION_ELU:
-        return bpi_elu_grad(saved);
-    case BP_ACTIVATION_SOFTPLUS:
-        return bpi_softplus_grad(saved);
-    case BP_ACTIVATION_SILU:
-        return bpi_silu_grad(saved);
-    case BP_ACTIVATION_GELU:
-        return bpi_gelu_grad(saved);
-    case BP_ACTIVATION_GELU_TANH:
-        return bpi_gelu_tanh_grad(saved);
-    case BP_ACTIVATION_COUNT:
-        break;
-    }
-    return BPI_MATH_NAN;
-}
 
 ALWAYS_INLINE void forward_rows(bp_activation activation, float slope, int64_t rows, int64_t cols, bpi_cpu_tile z,
                                 const float *bias, bpi_cpu_tile a)
@@ -73,17 +15,17 @@ ALWAYS_INLINE void forward_rows(bp_activation activation, float slope, int64_t r
         if (!bias) {
 #pragma omp simd
             for (int64_t o = 0; o < cols; ++o)
-                out[o] = activate(activation, slope, in[o]);
+                out[o] = bpi_activation_value_of(activation, slope, in[o]);
         } else if (in == out) {
 #pragma omp simd
             for (int64_t o = 0; o < cols; ++o)
-                out[o] = activate(activation, slope, in[o] + bias[o]);
+                out[o] = bpi_activation_value_of(activation, slope, in[o] + bias[o]);
         } else {
 #pragma omp simd
             for (int64_t o = 0; o < cols; ++o) {
                 float sum = in[o] + bias[o];
                 in[o] = sum;
-                out[o] = activate(activation, slope, sum);
+                out[o] = bpi_activation_value_of(activation, slope, sum);
             }
         }
     }
@@ -115,14 +57,14 @@ ALWAYS_INLINE void backward_rows(bp_activation activation, float slope, int64_t 
         if (sums) {
 #pragma omp simd
             for (int64_t o = 0; o < cols; ++o) {
-                float error = in[o] * activation_slope(activation, slope, s[o]);
+                float error = in[o] * bpi_activation_grad_of(activation, slope, s[o]);
                 out[o] = error;
                 sums[o] += error;
             }
         } else {
 #pragma omp simd
             for (int64_t o = 0; o < cols; ++o)
-                out[o] = in[o] * activation_slope(activation, slope, s[o]);
+                out[o] = in[o] * bpi_activation_grad_of(activation, slope, s[o]);
         }
     }
 }
@@ -150,7 +92,7 @@ ALWAYS_INLINE void derivative_rows(bp_activation activation, float slope, int64_
         float *out = derivative.data + r * derivative.ld;
 #pragma omp simd
         for (int64_t o = 0; o < cols; ++o)
-            out[o] = activation_slope(activation, slope, s[o]);
+            out[o] = bpi_activation_grad_of(activation, slope, s[o]);
     }
 }
 

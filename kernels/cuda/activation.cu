@@ -1,6 +1,6 @@
 /* activation.cu: a = f(z + bias) in one pass, for ops.h activation_forward and the rest of linear_forward. */
-#include "kernels/cuda/activation.cuh"
 #include "kernels/cuda/pass.cuh"
+#include "kernels/math/activation_of.h"
 
 /* activation_forward: t = z + bias, a = f(t); t back to z where `keeps`, see ops.h linear_forward.
  * grid   (tiles, slices) of bpi_cuda_pass_of, block (lanes, groups): a warp reads 512 neighbouring bytes of a row
@@ -37,7 +37,7 @@ BPI_CUDA_KERNEL activation_forward(bpi_matrix z, const float *bias, bpi_matrix a
                 write_cells<W>(row_to(z, row), o, cols, t[k]);
 #pragma unroll
             for (int i = 0; i < W; ++i)
-                t[k].v[i] = activate<A>(t[k].v[i], slope);
+                t[k].v[i] = bpi_activation_value_of(A, slope, t[k].v[i]);
             write_cells<W>(row_to(a, row), o, cols, t[k]);
         }
     }

@@ -1,6 +1,6 @@
 /* activation_grad.cu: delta = d_a f'(z) with the first stage of the bias gradient, and the stand-alone derivative. */
-#include "kernels/cuda/activation.cuh"
 #include "kernels/cuda/pass.cuh"
+#include "kernels/math/activation_of.h"
 
 /* activation_backward: see ops.h; the second stage of d_b is column_sums_finish.
  * grid   (tiles, slices) of bpi_cuda_pass_of, block (lanes, groups): a warp reads 512 neighbouring bytes of a row
@@ -29,7 +29,7 @@ BPI_CUDA_KERNEL activation_backward(bpi_matrix saved, bpi_matrix d_a, bpi_matrix
                 break;
 #pragma unroll
             for (int i = 0; i < W; ++i) {
-                error[k].v[i] *= activation_slope<A>(s[k].v[i], slope);
+                error[k].v[i] *= bpi_activation_grad_of(A, slope, s[k].v[i]);
                 sums.v[i] += error[k].v[i];
             }
             write_cells<W>(row_to(delta, row), o, cols, error[k]);
@@ -63,7 +63,7 @@ BPI_CUDA_KERNEL activation_derivative(bpi_matrix saved, bpi_matrix derivative, f
                 break;
 #pragma unroll
             for (int i = 0; i < W; ++i)
-                s[k].v[i] = activation_slope<A>(s[k].v[i], slope);
+                s[k].v[i] = bpi_activation_grad_of(A, slope, s[k].v[i]);
             write_cells<W>(row_to(derivative, first + k * place.step), o, cols, s[k]);
         }
     }

@@ -38,12 +38,7 @@ bp_status bpi_reference_block_forward(bpi_backend *backend, const bpi_block_args
 /* What the derivative of the activation is taken from: a, or its argument once more. */
 static double saved_of(const bpi_block_grad_args *args, int64_t b, int64_t o)
 {
-    static const bool saves_z[] = {
-#define SAVES_Z(ENUM, name, saves) saves,
-        BP_ACTIVATION_LIST(SAVES_Z)
-#undef SAVES_Z
-    };
-    if (!saves_z[args->spec.activation])
+    if (!bpi_activation_saves_z(args->spec.activation))
         return bpi_reference_row(args->a, b)[o];
     return bpi_reference_norm(&args->spec, bpi_reference_row(args->u, b)[o], args->gamma, args->beta, args->mean,
                               args->inv_std, b, o);

@@ -1,6 +1,7 @@
 /* Compiled, never run: every header of kernels/math for the GPU, each function instantiated in a kernel. check_cuda.sh
  * looks at the result. */
 #include "kernels/math/activation.h"
+#include "kernels/math/activation_of.h"
 #include "kernels/math/bf16.h"
 #include "kernels/math/clip.h"
 #include "kernels/math/elementary.h"
@@ -23,6 +24,17 @@ template <binary F> __global__ void map2(float *y, const float *x1, const float 
 {
     y[threadIdx.x] = F(x1[threadIdx.x], x2[threadIdx.x]);
 }
+
+/* One kernel an activation: the choice is made when it is compiled. */
+template <bp_activation A> __global__ void chosen(float *a, float *slope_of, const float *z)
+{
+    a[threadIdx.x] = bpi_activation_value_of(A, 0.01f, z[threadIdx.x]);
+    slope_of[threadIdx.x] = bpi_activation_grad_of(A, 0.01f, z[threadIdx.x]);
+}
+
+#define CHOSEN(ENUM, name, saves_z)                                                                                    \
+    template __global__ void chosen<BP_ACTIVATION_##ENUM>(float *, float *, const float *);
+BP_ACTIVATION_LIST(CHOSEN)
 
 __global__ void adamw(float *p, const float *g, float *m, float *v, bpi_update_scalars s)
 {

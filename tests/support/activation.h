@@ -24,7 +24,7 @@ static inline double *bpt_saved(bpi_type type, bp_activation activation, const d
     double *saved = bpt_doubles(count);
     for (int64_t k = 0; k < count; ++k) {
         double a = (double)bpt_exact_activation(activation, bpt_slope, (long double)z[k]);
-        saved[k] = bpt_saves_z(activation) ? z[k] : bpt_rounded(type, a);
+        saved[k] = bpi_activation_saves_z(activation) ? z[k] : bpt_rounded(type, a);
     }
     return saved;
 }

@@ -106,7 +106,7 @@ static void release_key(bpt_device *device, bpi_dropout_key key)
 
 static bool reads_u_again(const bpi_block_spec *spec)
 {
-    return spec->norm != BP_NORM_NONE || bpt_saves_z(spec->activation);
+    return spec->norm != BP_NORM_NONE || bpi_activation_saves_z(spec->activation);
 }
 
 static bpi_matrix nothing_like(bpi_matrix view)

@@ -21,7 +21,7 @@ static output_error error_at(const bpi_roundoff *r, const bpt_block *block, cons
         e.d_out += (long double)in->d_out_skip[k];
         e.e_d_out = bpi_addition_bound(r, (double)e.d_out, 0.0);
     }
-    bool from_y = bpt_saves_z(f);
+    bool from_y = bpi_activation_saves_z(f);
     long double argument = from_y ? n->y[k] : (long double)saved->a[k];
     long double slope = bpt_exact_derivative(f, block->spec.slope, argument);
     double e_slope = bpi_block_derivative_bound(r, f, (double)argument, from_y ? bpt_y_bound(r, block, in, n, k) : 0.0,

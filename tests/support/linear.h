@@ -19,16 +19,6 @@ typedef struct bpt_linear_values {
 
 static const float bpt_slope = 0.2f;
 
-static inline bool bpt_saves_z(bp_activation activation)
-{
-    static const bool saves[] = {
-#define BPT_SAVES(ENUM, name, saves_z) saves_z,
-        BP_ACTIVATION_LIST(BPT_SAVES)
-#undef BPT_SAVES
-    };
-    return saves[activation];
-}
-
 /* x in [-3,3), w in [-3,3) / sqrt I and bias in [-1,1): z is of the size of a few units for every shape. */
 bpt_linear_values bpt_linear_random(bpi_type activations, bpi_type parameters, bpt_shape shape, bool bias,
                                     uint64_t seed);

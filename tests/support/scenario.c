@@ -88,7 +88,7 @@ static void run_products(scene *s)
     const bpt_scenario *is = s->is;
     bpi_matrix z = matrix(s, is->rows, is->outputs, 0.0), a = matrix(s, is->rows, is->outputs, 0.0);
     BPT_RUN(s->device, linear_forward, s->plan, s->x.data, s->w.data, s->bias,
-            bpt_saves_z(is->activation) ? z.data : NULL, a.data);
+            bpi_activation_saves_z(is->activation) ? z.data : NULL, a.data);
     keep_matrix(s, z);
     keep_matrix(s, a);
     bpi_matrix d_x = matrix(s, is->rows, is->inputs, 0.0), d_w = matrix(s, is->outputs, is->inputs, 0.0);

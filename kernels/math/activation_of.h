@@ -1,13 +1,15 @@
-/* activation.cuh: one activation out of kernels/math, chosen when the kernel is compiled. */
-#ifndef BPI_CUDA_ACTIVATION_CUH
-#define BPI_CUDA_ACTIVATION_CUH
+/* activation_of.h: the formulas of activation.h by their enumeration: the one place that a new activation is added to
+ * for cpu and cuda. Callers pass a constant, so that a loop or kernel holds one formula and no switch. */
+#ifndef BPI_MATH_ACTIVATION_OF_H
+#define BPI_MATH_ACTIVATION_OF_H
 
+#include "backprop/model.h"
 #include "kernels/math/activation.h"
-#include "kernels/ops.h"
 
-template <bp_activation A> __device__ __forceinline__ float activate(float z, float slope)
+/* a = f(z). */
+BPI_MATH_FN float bpi_activation_value_of(bp_activation activation, float slope, float z)
 {
-    switch (A) {
+    switch (activation) {
     case BP_ACTIVATION_IDENTITY:
         return bpi_identity(z);
     case BP_ACTIVATION_SIGMOID:
@@ -34,9 +36,10 @@ template <bp_activation A> __device__ __forceinline__ float activate(float z, fl
     return BPI_MATH_NAN;
 }
 
-template <bp_activation A> __device__ __forceinline__ float activation_slope(float saved, float slope)
+/* f' from what was saved: a, or z where BP_ACTIVATION_LIST says saves_z. */
+BPI_MATH_FN float bpi_activation_grad_of(bp_activation activation, float slope, float saved)
 {
-    switch (A) {
+    switch (activation) {
     case BP_ACTIVATION_IDENTITY:
         return bpi_identity_grad(saved);
     case BP_ACTIVATION_SIGMOID:
