@@ -3,22 +3,13 @@
  * A batch is walked in parts of at most options.batch rows (fewer where the backend wants them); the gradients of the
  * parts add up (1/m is in the loss, m being the samples of all parts), so that accumulation, memory and cache need one
  * mechanism. Nothing here allocates, waits for the device, or reads back. */
-#include <time.h>
-
 #include "host/trainer.h"
-
-static double now_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static bp_status load(bp_trainer *trainer, const bpi_source *source, const int64_t *index, int64_t first, int64_t rows)
 {
-    double begin = now_seconds();
+    double begin = bpi_now_seconds();
     bp_status status = bpi_pass_load(trainer->pass, source, index, first, rows);
-    trainer->data_seconds += now_seconds() - begin;
+    trainer->data_seconds += bpi_now_seconds() - begin;
     return status;
 }
 

@@ -32,7 +32,7 @@ bool bpi_tensor_file_is_batch_count(const bp_model *model, const char *name);
 bp_status bpi_tensor_file_read(bpi_st_reader *reader, const bp_model *model, const char *path, const char *suffix,
                                void *staged);
 
-/* What describes the network, as strings in the file's metadata; and the check that a file's are this model's. */
+/* What describes the network, as strings in the file's metadata. */
 bp_status bpi_tensor_file_describe(bpi_st_writer *writer, const bp_model *model);
 
 /* input_mean and input_std of the metadata into fresh arrays of model->inputs floats, or NULL, NULL where the file has

@@ -1,6 +1,5 @@
 /* train.c: epochs around the step: shuffling, progress, evaluation, checkpoints. */
 #include <math.h>
-#include <time.h>
 
 #include "backprop/checkpoint.h"
 #include "host/trainer.h"
@@ -20,20 +19,13 @@ typedef struct run {
     bp_progress progress;
 } run;
 
-static double now_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 /* ---------------------------------------------------------------- telling */
 
 /* CANCELLED where the callback says so. */
 static bp_status tell(run *r)
 {
     bp_trainer *trainer = r->trainer;
-    r->progress.seconds = now_seconds() - r->begin;
+    r->progress.seconds = bpi_now_seconds() - r->begin;
     r->progress.samples_per_second =
         r->progress.seconds > 0.0 ? (double)r->progress.samples / r->progress.seconds : 0.0;
     r->progress.data_seconds = trainer->data_seconds - r->data_seconds_before;
@@ -145,7 +137,7 @@ static bp_status prepare(run *r)
     r->rows_per_step = trainer->options.batch * trainer->options.accumulate;
     r->steps_per_epoch = (rows + r->rows_per_step - 1) / r->rows_per_step;
     r->options.log_every = r->options.log_every ? r->options.log_every : DEFAULT_LOG_EVERY;
-    r->begin = now_seconds();
+    r->begin = bpi_now_seconds();
     r->data_seconds_before = trainer->data_seconds;
     r->progress = (bp_progress){.epochs = r->options.epochs,
                                 .steps_per_epoch = r->steps_per_epoch,

@@ -131,11 +131,8 @@ static bp_status plan_pass(bp_model *model, int64_t batch, int64_t *rows, bpi_pa
     const bpi_backend *backend = model->context->backend;
     *rows = batch;
     BPI_TRY(bpi_pass_plan(model, batch, true, bytes));
-    if (!backend->ops->part_rows)
+    if (!backend->ops->part_rows || model->has_batch_norm)
         return BP_STATUS_OK;
-    for (int64_t i = 0; i < model->layer_count; i++)
-        if (model->layers[i].block.norm == BP_NORM_BATCH)
-            return BP_STATUS_OK;
     *rows = backend->ops->part_rows(backend, batch, bytes->memory / (size_t)batch);
     return *rows == batch ? BP_STATUS_OK : bpi_pass_plan(model, *rows, true, bytes);
 }

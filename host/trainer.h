@@ -2,6 +2,8 @@
 #ifndef BPI_HOST_TRAINER_H
 #define BPI_HOST_TRAINER_H
 
+#include <time.h>
+
 #include "backprop/train.h"
 #include "host/data.h"
 #include "host/pass.h"
@@ -20,6 +22,14 @@ typedef struct bpi_step_graph {
 } bpi_step_graph;
 
 enum { BPI_STEP_GRAPHS = 8 };
+
+/* Seconds of a clock that never goes back. */
+static inline double bpi_now_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
 
 struct bp_trainer {
     bp_context *context;
