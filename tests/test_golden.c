@@ -13,30 +13,6 @@
 #include "support/judge.h"
 #include "support/network.h"
 
-static void compare_all(bpt_network *n, const char *name, const bpt_network *judge, const bpi_gradient_bounds *bounds)
-{
-    bp_step_result result;
-    bpt_ok(n->context, bp_trainer_gradients_data(n->trainer, n->data, 0, bp_data_rows(n->data)), name);
-    bpt_ok(n->context, bp_trainer_result(n->trainer, &result), name);
-    double *loss = bpt_network_golden(n, "loss", 1);
-    double loss_bound = bounds ? bounds->loss : BPT_REFERENCE_TOLERANCE * fabs(*loss);
-    bpt_compare(&result.loss, loss, &loss_bound, 1, "%s: loss", name);
-    free(loss);
-    for (int64_t i = 0; i < bp_model_tensor_count(n->model); i++) {
-        bp_tensor_info info;
-        bpt_ok(n->context, bp_model_tensor_info(n->model, i, &info), name);
-        int64_t count = info.cols ? info.rows * info.cols : info.rows;
-        double *want = bpt_network_golden(n, info.name, count);
-        double *bound = bpt_network_bounds(judge, i, bounds, want, count);
-        double *got = calloc((size_t)count, sizeof *got);
-        bpt_ok(n->context, bp_trainer_get_gradient(n->trainer, info.name, got, count), info.name);
-        bpt_compare(got, want, bound, count, "%s: %s", name, info.name);
-        free(got);
-        free(bound);
-        free(want);
-    }
-}
-
 /* Over the tensors, the most that the largest bound is of the largest gradient. */
 static double width(const bpt_network *n, const bpi_gradient_bounds *bounds)
 {
@@ -58,7 +34,7 @@ Test(golden, reference_agrees_with_pytorch_to_1e_12)
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *entry = json_array_get(list, i);
         bpt_network n = bpt_network_open(entry, "reference");
-        compare_all(&n, bpt_network_text(entry, "name"), &n, NULL);
+        bpt_network_compare(&n, &n, NULL, bpt_network_text(entry, "name"));
         bpt_network_close(&n);
     }
     json_decref(list);
@@ -78,7 +54,7 @@ static void compare_within_bounds(const char *backend, bp_precision precision)
         cr_expect_eq(bounds.kinks, 0, "%s: the golden networks keep away from kinks", bpt_network_text(entry, "name"));
         /* A bound as large as the gradients would let anything pass. */
         cr_expect_lt(width(&judge, &bounds), 0.01, "%s: the bound says something", bpt_network_text(entry, "name"));
-        compare_all(&judged, bpt_network_text(entry, "name"), &judge, &bounds);
+        bpt_network_compare(&judged, &judge, &bounds, bpt_network_text(entry, "name"));
         bpi_gradient_bounds_free(judge.model, &bounds);
         bpt_network_close(&judged);
         bpt_network_close(&judge);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/judge.h"
+
 #define GOLDEN BP_SOURCE_DIR "/tests/golden/"
 
 const char *bpt_network_text(const json_t *entry, const char *key)
@@ -92,6 +94,64 @@ double *bpt_network_bounds(const bpt_network *judge, int64_t index, const bpi_gr
     for (int64_t i = 0; !bounds && i < count; i++)
         dense[i] = BPT_REFERENCE_TOLERANCE * bpt_largest(want, count);
     return dense;
+}
+
+/* A bias before batch norm: the norm takes out what it adds, and its gradient is what rounding left. */
+static bool is_dead_bias(const bp_model *model, int64_t tensor)
+{
+    const bpi_layer *layer = &model->layers[model->tensors[tensor].block];
+    return layer->block.norm == BP_NORM_BATCH && layer->bias == tensor;
+}
+
+static double *gradient_of(bpt_network *n, int64_t tensor, int64_t count)
+{
+    double *values = calloc((size_t)count, sizeof *values);
+    bpt_ok(n->context, bp_trainer_get_gradient(n->trainer, n->model->tensors[tensor].name, values, count), "gradient");
+    return values;
+}
+
+/* The largest entry of PyTorch's gradient that a tensor is measured by: its own, or its layer's weight's. */
+static double measure_of(bpt_network *n, int64_t tensor)
+{
+    const bp_model *model = n->model;
+    int64_t by = is_dead_bias(model, tensor) ? model->layers[model->tensors[tensor].block].weight : tensor;
+    int64_t count = bpi_tensor_elements(&model->tensors[by]);
+    double *want = bpt_network_golden(n, model->tensors[by].name, count), largest = bpt_largest(want, count);
+    free(want);
+    return largest;
+}
+
+static void compare_tensor(bpt_network *n, const bpt_network *judge, const bpi_gradient_bounds *bounds, int64_t index,
+                           const char *name)
+{
+    int64_t tensor = bpi_tensor_in_file_order(n->model, index);
+    int64_t count = bpi_tensor_elements(&n->model->tensors[tensor]);
+    double *want = bpt_network_golden(n, n->model->tensors[tensor].name, count);
+    double *got = gradient_of(n, tensor, count);
+    double *bound = bpt_network_bounds(judge, index, bounds, want, count);
+    for (int64_t i = 0; !bounds && i < count; i++)
+        bound[i] = BPT_REFERENCE_TOLERANCE * measure_of(n, tensor);
+    if (is_dead_bias(n->model, tensor))
+        for (int64_t i = 0; i < count; i++)
+            cr_expect(bpt_within(got[i], want[i], bound[i]), "%s: dead bias %lld: %g", name, (long long)i, got[i]);
+    else
+        bpt_compare(got, want, bound, count, "%s: %s", name, n->model->tensors[tensor].name);
+    free(bound);
+    free(got);
+    free(want);
+}
+
+void bpt_network_compare(bpt_network *n, const bpt_network *judge, const bpi_gradient_bounds *bounds, const char *name)
+{
+    bp_step_result result;
+    bpt_ok(n->context, bp_trainer_gradients_data(n->trainer, n->data, 0, bp_data_rows(n->data)), name);
+    bpt_ok(n->context, bp_trainer_result(n->trainer, &result), name);
+    double *loss = bpt_network_golden(n, "loss", 1);
+    double loss_bound = bounds ? bounds->loss : BPT_REFERENCE_TOLERANCE * fabs(*loss);
+    bpt_compare(&result.loss, loss, &loss_bound, 1, "%s: loss", name);
+    free(loss);
+    for (int64_t i = 0; i < bp_model_tensor_count(n->model); i++)
+        compare_tensor(n, judge, bounds, i, name);
 }
 
 json_t *bpt_network_manifest(void)

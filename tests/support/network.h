@@ -39,4 +39,8 @@ double bpt_largest(const double *values, int64_t count);
 double *bpt_network_bounds(const bpt_network *judge, int64_t index, const bpi_gradient_bounds *bounds,
                            const double *want, int64_t count);
 
+/* Loss and gradients of the whole batch on n's backend against PyTorch's, within such bounds. A bias before batch norm,
+ * whose true gradient is 0, is measured by its layer's weight. */
+void bpt_network_compare(bpt_network *n, const bpt_network *judge, const bpi_gradient_bounds *bounds, const char *name);
+
 #endif
