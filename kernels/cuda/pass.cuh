@@ -1,49 +1,14 @@
-/* pass.cuh: what the kernels that walk over a matrix share: where a thread stands, 16-byte accesses with a tail that
- * leaves the padding alone, and the sum over the rows of a block. */
+/* pass.cuh: what the kernels that walk over a matrix share: where a thread stands, and the sum over the rows of a
+ * block. How elements are read and written is in storage.cuh. */
 #ifndef BPI_CUDA_PASS_CUH
 #define BPI_CUDA_PASS_CUH
 
 #include <stdint.h>
 
 #include "kernels/cuda/kernels.h"
+#include "kernels/cuda/storage.cuh"
 
 #define BPI_CUDA_KERNEL static __global__ void __launch_bounds__(BPI_CUDA_THREADS)
-
-/* W neighbouring columns of a row. */
-template <int W> struct bpi_cuda_cells {
-    float v[W];
-};
-
-/* Columns o .. o + W - 1, which begin inside the row; beyond it 0. */
-template <int W> __device__ __forceinline__ bpi_cuda_cells<W> read_cells(const float *row, int64_t o, int64_t cols)
-{
-    bpi_cuda_cells<W> cells;
-    if (W == 4 && o + 4 <= cols) {
-        const float4 quad = *reinterpret_cast<const float4 *>(row + o);
-        const float values[4] = {quad.x, quad.y, quad.z, quad.w};
-#pragma unroll
-        for (int i = 0; i < W; ++i)
-            cells.v[i] = values[i];
-        return cells;
-    }
-#pragma unroll
-    for (int i = 0; i < W; ++i)
-        cells.v[i] = o + i < cols ? row[o + i] : 0.0f;
-    return cells;
-}
-
-template <int W>
-__device__ __forceinline__ void write_cells(float *row, int64_t o, int64_t cols, const bpi_cuda_cells<W> &cells)
-{
-    if (W == 4 && o + 4 <= cols) {
-        *reinterpret_cast<float4 *>(row + o) = make_float4(cells.v[0], cells.v[1 % W], cells.v[2 % W], cells.v[3 % W]);
-        return;
-    }
-#pragma unroll
-    for (int i = 0; i < W; ++i)
-        if (o + i < cols)
-            row[o + i] = cells.v[i];
-}
 
 /* A thread of a bpi_cuda_pass: its first column, and its rows: first, first + step, ... below end. */
 struct bpi_cuda_place {
@@ -61,14 +26,14 @@ template <int W> __device__ __forceinline__ bpi_cuda_place place_of(int64_t rows
     return place;
 }
 
-__device__ __forceinline__ const float *row_of(const bpi_matrix &matrix, int64_t row)
+template <typename T = float> __device__ __forceinline__ const T *row_of(const bpi_matrix &matrix, int64_t row)
 {
-    return static_cast<const float *>(matrix.data) + row * matrix.ld;
+    return static_cast<const T *>(matrix.data) + row * matrix.ld;
 }
 
-__device__ __forceinline__ float *row_to(const bpi_matrix &matrix, int64_t row)
+template <typename T = float> __device__ __forceinline__ T *row_to(const bpi_matrix &matrix, int64_t row)
 {
-    return static_cast<float *>(matrix.data) + row * matrix.ld;
+    return static_cast<T *>(matrix.data) + row * matrix.ld;
 }
 
 /* The sum of `mine` over the groups of the block (a tree, so the order is that of the shape), into the slice's row of
