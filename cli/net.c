@@ -35,6 +35,8 @@ const option_spec net_specs[NET_COUNT] = {
      OPTION_FIXED | OPTION_ABOVE},
     {"init", OPTION_CHOICE, offsetof(settings, init), "NAME", "auto", "how the weights start", init_names, 0, 0,
      OPTION_FIXED},
+    {"init-gain", OPTION_REAL, offsetof(settings, init_gain), "X", "1", "what the initial weights are multiplied with",
+     NULL, 1e-30, 1e30, OPTION_FIXED},
     {"seed", OPTION_COUNT, offsetof(settings, seed), "N", "0", "of initial weights and of every other random choice",
      NULL, 0, OPTION_UNLIMITED, OPTION_FIXED},
 };
@@ -138,6 +140,7 @@ int net_model(const option_set *options, bp_context *context, int64_t inputs, bp
         .huber_delta = (float)values->huber_delta,
         .init = (bp_init)values->init,
         .seed = (uint64_t)values->seed,
+        .init_gain = (float)values->init_gain,
     };
     return check_options(context, bp_model_create(context, &model_options, model));
 }

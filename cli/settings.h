@@ -18,7 +18,7 @@ typedef struct settings {
     /* NET: net.c */
     const char *layers;
     int loss, init; /* bp_loss, bp_init */
-    double label_smoothing, huber_delta;
+    double label_smoothing, huber_delta, init_gain;
     int64_t seed;
 
     /* OPTIM: net.c */

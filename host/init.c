@@ -60,12 +60,15 @@ static bpi_normal_pair pair_of(bpi_philox_block block, bool normal)
                              sqrt(3.0) * (2.0 * bpi_uniform_double(block.word[2], block.word[3]) - 1.0)};
 }
 
-static void fill(const bpi_layer *layer, bp_init init, uint64_t seed, uint64_t tensor, int64_t count, double *values)
+static void fill(const bpi_layer *layer, const bp_model_options *options, uint64_t tensor, int64_t count,
+                 double *values)
 {
-    double deviation = standard_deviation(layer, init);
+    bp_init init = resolve(options->init, layer->block.activation);
+    double times = options->init_gain > 0.0f ? (double)options->init_gain : 1.0;
+    double deviation = times * standard_deviation(layer, init);
     bool normal = init == BP_INIT_HE_NORMAL || init == BP_INIT_XAVIER_NORMAL;
     for (int64_t i = 0; i < count; i += 2) {
-        bpi_normal_pair pair = pair_of(bpi_philox(seed, tensor, (uint64_t)i / 2), normal);
+        bpi_normal_pair pair = pair_of(bpi_philox(options->seed, tensor, (uint64_t)i / 2), normal);
         values[i] = (double)(float)(deviation * pair.first);
         if (i + 1 < count)
             values[i + 1] = (double)(float)(deviation * pair.second);
@@ -85,7 +88,7 @@ static bp_status fill_vector(bp_model *model, int64_t tensor, double value)
     return status;
 }
 
-bp_status bpi_init_parameters(bp_model *model, bp_init init, uint64_t seed)
+bp_status bpi_init_parameters(bp_model *model, const bp_model_options *options)
 {
     for (int64_t i = 0; i < model->layer_count; i++) {
         const bpi_layer *layer = &model->layers[i];
@@ -94,7 +97,7 @@ bp_status bpi_init_parameters(bp_model *model, bp_init init, uint64_t seed)
         size_t bytes;
         BPI_TRY(bpi_array_bytes(model->context, count, sizeof *values, "bp_model_create", &bytes));
         BPI_TRY(bpi_alloc(model->context, bytes, "bp_model_create", (void **)&values));
-        fill(layer, resolve(init, layer->block.activation), seed, (uint64_t)i, count, values);
+        fill(layer, options, (uint64_t)i, count, values);
         bp_status status = bpi_tensor_write(model, model->parameters, layer->weight, values);
         bpi_free(model->context, values, bytes);
         BPI_TRY(status);

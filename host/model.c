@@ -63,6 +63,9 @@ static bp_status check_options(bp_context *context, const bp_model_options *opti
     if (!bp_init_name(options->init))
         return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT, "bp_model_create: %d is no initialisation",
                         (int)options->init);
+    if (!(options->init_gain >= 0.0f) || !isfinite(options->init_gain))
+        return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT, "bp_model_create: init_gain is %g; it must be > 0",
+                        (double)options->init_gain);
     float smoothing = options->label_smoothing;
     if (!(smoothing >= 0.0f && smoothing < 1.0f))
         return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT,
@@ -159,7 +162,7 @@ static bp_status make_parameters(bp_model *model, const bp_model_options *option
     bpi_backend *backend = model->context->backend;
     size_t bytes = bpi_parameters_bytes(model);
     BPI_TRY(backend->ops->allocate(backend, bytes, &model->parameters));
-    return bpi_init_parameters(model, options->init, options->seed);
+    return bpi_init_parameters(model, options);
 }
 
 static bp_status build(bp_model *model, const bp_model_options *options)

@@ -106,6 +106,6 @@ void bpi_tensor_unpack(const bpi_tensor *tensor, bpi_type type, const void *padd
 void bpi_tensor_pack(const bpi_tensor *tensor, bpi_type type, const double *values, void *padded);
 
 /* Fills the parameters by options->init and options->seed; the same values on every backend (rounded to its type). */
-bp_status bpi_init_parameters(bp_model *model, bp_init init, uint64_t seed);
+bp_status bpi_init_parameters(bp_model *model, const bp_model_options *options);
 
 #endif

@@ -155,6 +155,7 @@ static const bad_input cases[] = {
     {2, "momentum", "train " XY OUT " --optimizer adam --momentum 0.9"},
     {2, "schedule_step", "train " XY OUT " --schedule step"},
     {2, "huber_delta", "train " XY OUT " --huber-delta 2"},
+    {2, "--init-gain|0 is out of range", "train " XY OUT " --init-gain 0"},
     {2, "a skip adds|to 9 units", "train " XY " --layers 9:relu:skip,3 --out new --backend cpu"},
     {2, "dropout=1.5", "train " XY " --layers 4:relu:dropout=1.5,3 --out new --backend cpu"},
     {1, "cuda", "train " XY " --layers 3 --out new --backend cuda"},

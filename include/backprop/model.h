@@ -105,7 +105,8 @@ typedef struct bp_model_options {
     float label_smoothing; /* softmax_cross_entropy: [0, 1) */
     float huber_delta;     /* huber: > 0; 0: the default 1 */
     bp_init init;
-    uint64_t seed; /* of the initialisation; the same on every backend */
+    uint64_t seed;   /* of the initialisation; the same on every backend */
+    float init_gain; /* > 0: multiplies the initial weights; 0: the default 1 */
 } bp_model_options;
 
 /* Makes a network with initialised parameters in the backend's memory.
