@@ -128,7 +128,7 @@ bp_status bpi_weight_gradient(bpi_pass *pass, const bpi_plan_set *set, int64_t i
     bpi_backend *backend = model->context->backend;
     BPI_TRY(backend->ops->lane_fork(backend));
     return backend->ops->linear_weight_grad(backend, set->plans[index], 1, pass->delta[index & 1],
-                                            index ? pass->layers[index - 1].out : pass->x, sink.accumulate,
+                                            index ? pass->layers[index - 1].out : pass->input, sink.accumulate,
                                             bpi_tensor_at(model, sink.gradients, model->layers[index].weight));
 }
 

@@ -26,7 +26,7 @@ const double *bpi_followed_inputs(const bpi_follower *f, int64_t index, int64_t 
 {
     *ld = index ? f->pass->layers[index - 1].ld : f->pass->ld_x;
     *scales = index ? f->layers[index - 1].e_out : f->e_x;
-    return index ? f->pass->layers[index - 1].out : f->pass->x;
+    return index ? f->pass->layers[index - 1].out : f->pass->input;
 }
 
 bp_status bpi_follow_slope(bpi_follower *f, int64_t index)
@@ -43,7 +43,7 @@ bp_status bpi_follow_slope(bpi_follower *f, int64_t index)
 void bpi_follow_inputs(bpi_follower *f, const bpi_source *source)
 {
     const bp_model *model = f->model;
-    const double *x = f->pass->x;
+    const double *x = f->pass->input;
     bool bytes = source->x_type == BPI_TYPE_U8;
     for (int64_t b = 0; b < f->rows; b++)
         for (int64_t i = 0; i < model->inputs; i++) {

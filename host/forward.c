@@ -7,7 +7,7 @@ static bpi_matrix skip_view(const bpi_pass *pass, int64_t rows, int64_t source)
     if (source < 0)
         return bpi_view(NULL, rows, 0, 0);
     if (source == 0)
-        return bpi_view(pass->x, rows, pass->model->inputs, pass->ld_x);
+        return bpi_view(pass->input, rows, pass->model->inputs, pass->ld_x);
     return bpi_view(pass->layers[source - 1].out, rows, pass->model->layers[source - 1].outputs,
                     pass->layers[source - 1].ld);
 }
@@ -63,7 +63,7 @@ bp_status bpi_forward(bpi_pass *pass, const bpi_plan_set *set)
 {
     const bp_model *model = pass->model;
     bpi_backend *backend = model->context->backend;
-    const void *x = pass->x;
+    const void *x = pass->input;
     for (int64_t i = 0; i < model->layer_count; i++) {
         const bpi_layer *layer = &model->layers[i];
         const bpi_pass_layer *kept = &pass->layers[i];
@@ -84,6 +84,22 @@ bool bpi_uses_classes(const bp_model *model, const bpi_source *source)
     return source->classes && takes[model->loss];
 }
 
+/* Rows of the source that are an input as they lie; NULL where they must be gathered, converted, standardised, spread
+ * out or brought to a device. Nobody writes to an input. */
+static void *rows_in_place(const bpi_pass *pass, const bpi_source *source, const int64_t *index, int64_t first)
+{
+    const bp_model *model = pass->model;
+    const bpi_traits *traits = &model->context->backend->traits;
+    if (!traits->host_memory || traits->activation_type != BPI_TYPE_F32 || source->x_type != BPI_TYPE_F32 || index ||
+        model->device_mean || pass->ld_x != source->inputs)
+        return NULL;
+    union {
+        const float *read;
+        void *shown;
+    } rows = {(const float *)source->x + first * source->inputs};
+    return rows.shown;
+}
+
 bp_status bpi_pass_load(bpi_pass *pass, const bpi_source *source, const int64_t *index, int64_t first, int64_t rows)
 {
     const bp_model *model = pass->model;
@@ -91,13 +107,15 @@ bp_status bpi_pass_load(bpi_pass *pass, const bpi_source *source, const int64_t 
     int64_t outputs = model->layers[model->layer_count - 1].outputs;
     int64_t ld = pass->layers[model->layer_count - 1].ld;
     bool classes = bpi_uses_classes(model, source);
+    void *in_place = rows_in_place(pass, source, index, first);
+    pass->input = in_place ? in_place : pass->x;
     bpi_load_args args = {.source = source,
                           .index = index,
                           .first = first,
                           .rows = rows,
                           .mean = model->device_mean,
                           .inv_std = model->device_inv_std,
-                          .x = bpi_view(pass->x, rows, model->inputs, pass->ld_x),
+                          .x = bpi_view(in_place ? NULL : pass->x, rows, model->inputs, pass->ld_x),
                           .classes = classes ? pass->classes : NULL,
                           .targets = bpi_view(!classes && source->targets ? pass->targets : NULL, rows, outputs, ld)};
     return backend->ops->load(backend, &args);

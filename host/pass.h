@@ -34,7 +34,8 @@ typedef struct bpi_pass {
     bool gradients;
     void *memory; /* backend; everything below points into it */
     size_t bytes;
-    void *x; /* [rows, inputs] */
+    void *x;     /* [rows, inputs] */
+    void *input; /* what the first layer reads: x, or rows of a source that need no copy; until the step returns */
     int64_t ld_x;
     int64_t *classes; /* [rows] */
     void *targets;    /* [rows, outputs], parameter_type */
@@ -120,7 +121,7 @@ static inline float bpi_to_float(bpi_type type, const void *array, int64_t index
 /* Whether the model's loss takes this source's class indices; else it takes its values. */
 bool bpi_uses_classes(const bp_model *model, const bpi_source *source);
 
-/* Rows of a source into pass->x and pass->classes or pass->targets, standardised by the model. */
+/* Rows of a source, standardised by the model, become pass->input, and pass->classes or pass->targets. */
 bp_status bpi_pass_load(bpi_pass *pass, const bpi_source *source, const int64_t *index, int64_t first, int64_t rows);
 
 #endif

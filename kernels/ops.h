@@ -59,6 +59,7 @@ typedef struct bpi_backend_options {
 typedef struct bpi_traits {
     bpi_type activation_type, parameter_type;
     int64_t alignment; /* leading dimensions that the host chooses are multiples of this many elements (16 bytes) */
+    bool host_memory;  /* the backend's memory is the host's: a source's rows may serve as x where they lie */
     char engine[128];  /* "oneDNN 2.6.3, AVX2, 2 threads" */
 } bpi_traits;
 
@@ -260,7 +261,8 @@ struct bpi_ops {
     bp_status (*source_prepare)(bpi_backend *backend, bpi_source *source);
     void (*source_release)(bpi_backend *backend, bpi_source *source);
 
-    /* load: a batch out of a source. Same bits on cpu and cuda (one subtraction, one product). */
+    /* load: a batch out of a source; x.data NULL: its classes and targets alone. Same bits on cpu and cuda (one
+     * subtraction, one product). */
     bp_status (*load)(bpi_backend *backend, const bpi_load_args *args);
 
     /* ---- linear layer ---- */

@@ -35,6 +35,7 @@ static void describe(bpi_cpu *cpu)
     traits->activation_type = BPI_TYPE_F32;
     traits->parameter_type = BPI_TYPE_F32;
     traits->alignment = 4;
+    traits->host_memory = true;
     char gemm[48];
     bpi_cpu_gemm_version(gemm, sizeof gemm);
     snprintf(traits->engine, sizeof traits->engine, "%s, %s, %d thread%s", gemm, cpu->loops->isa, cpu->threads,
