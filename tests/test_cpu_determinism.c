@@ -59,21 +59,25 @@ Test(cpu_determinism, same_bits_for_any_number_of_threads_and_on_every_run)
 /* The shapes above would prove little if they were all run as one task. */
 Test(cpu_determinism, shapes_of_the_test_reach_every_way_to_cut)
 {
-    int whole = 0, pieces = 0, parts = 0, tiled = 0, uneven = 0;
+    int whole = 0, pieces = 0, parts = 0, tiled = 0, uneven = 0, columns = 0;
     for (int s = 0; s < SHAPES; ++s) {
         bpi_linear_spec spec = {.rows = shapes[s][0], .inputs = shapes[s][1], .outputs = shapes[s][2]};
         bpi_cpu_weight_split split = bpi_cpu_split_weight_grad(&spec);
-        bpi_cpu_rows rows = bpi_cpu_rows_of_input_grad(&spec);
+        bpi_cpu_rows rows = bpi_cpu_cut_of_input_grad(&spec).rows;
+        bpi_cpu_cut forward = bpi_cpu_cut_of_forward(&spec);
         whole += split.pieces == 1 && split.parts == 1;
         pieces += split.pieces > 1;
         parts += split.parts > 1;
         tiled += rows.groups > 1;
+        columns += forward.pieces > 1;
         uneven += rows.groups > 1 && rows.rows % rows.tile != 0;
         cr_assert(split.pieces * split.piece >= spec.outputs && (split.pieces - 1) * split.piece < spec.outputs);
         cr_assert(split.parts * split.part >= spec.rows && (split.parts - 1) * split.part < spec.rows);
         cr_assert(rows.groups * rows.group_rows >= spec.rows && (rows.groups - 1) * rows.group_rows < spec.rows);
         cr_assert_eq(rows.group_rows % rows.tile, 0);
+        cr_assert(forward.pieces * forward.piece >= spec.outputs &&
+                  (forward.pieces - 1) * forward.piece < spec.outputs);
     }
-    cr_assert(whole >= 2 && pieces >= 3 && parts >= 3 && tiled >= 3 && uneven >= 2, "%d %d %d %d %d", whole, pieces,
-              parts, tiled, uneven);
+    cr_assert(whole >= 2 && pieces >= 3 && parts >= 3 && tiled >= 3 && uneven >= 2 && columns >= 2, "%d %d %d %d %d %d",
+              whole, pieces, parts, tiled, uneven, columns);
 }

@@ -9,37 +9,48 @@
 #include <stdatomic.h>
 #include <string.h>
 
-static bp_status plan_tiled(bpi_cpu *cpu, bpi_cpu_rows cut, bpi_cpu_gemm_shape shape, bpi_cpu_tiled *tiled)
+static int64_t length_at(int64_t whole, int64_t each, int64_t first)
 {
+    return whole - first < each ? whole - first : each;
+}
+
+static bp_status plan_tiled(bpi_cpu *cpu, bpi_cpu_cut cut, bpi_cpu_gemm_shape shape, bpi_cpu_tiled *tiled)
+{
+    int64_t tiles = (cut.rows.rows + cut.rows.tile - 1) / cut.rows.tile;
     tiled->cut = cut;
-    shape.m = cut.tile;
-    BPI_TRY(bpi_cpu_gemm_create(cpu->engine, &shape, &tiled->whole));
-    shape.m = cut.rows % cut.tile;
-    if (shape.m)
-        BPI_TRY(bpi_cpu_gemm_create(cpu->engine, &shape, &tiled->rest));
+    for (int last_tile = tiles > 1 ? 0 : 1; last_tile < 2; ++last_tile)
+        for (int last_piece = cut.pieces > 1 ? 0 : 1; last_piece < 2; ++last_piece) {
+            shape.m = last_tile ? cut.rows.rows - (tiles - 1) * cut.rows.tile : cut.rows.tile;
+            shape.n = last_piece ? cut.cols - (cut.pieces - 1) * cut.piece : cut.piece;
+            BPI_TRY(bpi_cpu_gemm_create(cpu->engine, &shape, &tiled->gemm[last_tile][last_piece]));
+        }
     return BP_STATUS_OK;
+}
+
+static void unplan_tiled(bpi_cpu_tiled *tiled)
+{
+    for (int i = 0; i < 4; ++i)
+        bpi_cpu_gemm_destroy(tiled->gemm[i >> 1][i & 1]);
 }
 
 static bp_status plan_products(bpi_cpu *cpu, bpi_linear_plan *plan)
 {
     const bpi_linear_spec *spec = &plan->spec;
-    bpi_cpu_gemm_shape forward = {.n = spec->outputs,
-                                  .k = spec->inputs,
+    bpi_cpu_gemm_shape forward = {.k = spec->inputs,
                                   .a_row_stride = spec->ld_x,
                                   .a_col_stride = 1,
                                   .b_row_stride = 1,
                                   .b_col_stride = spec->ld_w,
                                   .ld_c = spec->ld_a};
-    BPI_TRY(plan_tiled(cpu, bpi_cpu_rows_of_forward(spec), forward, &plan->forward));
+    BPI_TRY(plan_tiled(cpu, bpi_cpu_cut_of_forward(spec), forward, &plan->forward));
     if (spec->gradients && spec->input_grad) {
-        bpi_cpu_gemm_shape input_grad = {.n = spec->inputs,
-                                         .k = spec->outputs,
+        bpi_cpu_gemm_shape input_grad = {.k = spec->outputs,
                                          .a_row_stride = spec->ld_a,
                                          .a_col_stride = 1,
                                          .b_row_stride = spec->ld_w,
                                          .b_col_stride = 1,
                                          .ld_c = spec->ld_x};
-        BPI_TRY(plan_tiled(cpu, bpi_cpu_rows_of_input_grad(spec), input_grad, &plan->input_grad));
+        BPI_TRY(plan_tiled(cpu, bpi_cpu_cut_of_input_grad(spec), input_grad, &plan->input_grad));
     }
     return spec->gradients ? bpi_cpu_weight_grad_plan(cpu, plan) : BP_STATUS_OK;
 }
@@ -68,10 +79,8 @@ void bpi_cpu_linear_unplan(bpi_backend *backend, bpi_linear_plan *plan)
 {
     if (!plan)
         return;
-    bpi_cpu_gemm_destroy(plan->forward.whole);
-    bpi_cpu_gemm_destroy(plan->forward.rest);
-    bpi_cpu_gemm_destroy(plan->input_grad.whole);
-    bpi_cpu_gemm_destroy(plan->input_grad.rest);
+    unplan_tiled(&plan->forward);
+    unplan_tiled(&plan->input_grad);
     bpi_cpu_weight_grad_unplan(plan);
     bpi_cpu *cpu = bpi_cpu_of(backend);
     cpu->allocator.release(cpu->allocator.user, plan, sizeof *plan);
@@ -82,10 +91,10 @@ void bpi_cpu_linear_unplan(bpi_backend *backend, bpi_linear_plan *plan)
 typedef struct product {
     bpi_cpu *cpu;
     const bpi_cpu_tiled *tiled;
-    const float *left, *right; /* [rows,k] and the weights */
-    int64_t ld_left;
+    const float *left, *right;     /* [rows,k] and the weights */
+    int64_t ld_left, right_stride; /* from one column of the product to the next, in the weights */
     float *out;
-    int64_t ld_out, cols;
+    int64_t ld_out;
     /* forward: */
     const bpi_linear_spec *spec;
     const float *bias;
@@ -97,73 +106,90 @@ typedef struct product {
     atomic_int code; /* of oneDNN, the first that is not 0 */
 } product;
 
-static void multiply(product *work, int64_t first, int64_t rows, int thread)
+/* A tile of a piece: the part [rows, cols] of the product that begins at (row, col). */
+typedef struct block {
+    int64_t row, rows, col, cols;
+} block;
+
+/* What is in the group and the piece of a task, tile by tile: begin() is the first, next() says whether another is. */
+static block begin(const product *work, int64_t task)
 {
-    const bpi_cpu_tiled *tiled = work->tiled;
-    const bpi_cpu_gemm *gemm = rows == tiled->cut.tile ? tiled->whole : tiled->rest;
-    int code = bpi_cpu_gemm_run(gemm, thread, work->left + first * work->ld_left, work->right,
-                                work->out + first * work->ld_out);
+    const bpi_cpu_cut *cut = &work->tiled->cut;
+    int64_t row = task / cut->pieces * cut->rows.group_rows, col = task % cut->pieces * cut->piece;
+    return (block){row, length_at(cut->rows.rows, cut->rows.tile, row), col, length_at(cut->cols, cut->piece, col)};
+}
+
+static bool next(const product *work, block *at)
+{
+    const bpi_cpu_rows *rows = &work->tiled->cut.rows;
+    at->row += rows->tile;
+    at->rows = length_at(rows->rows, rows->tile, at->row);
+    return at->row % rows->group_rows != 0 && at->rows > 0;
+}
+
+static bpi_cpu_tile tile_of(float *matrix, int64_t ld, const block *at)
+{
+    bpi_cpu_tile tile = {matrix + at->row * ld + at->col, ld};
+    return tile;
+}
+
+static void multiply(product *work, const block *at, int thread)
+{
+    const bpi_cpu_cut *cut = &work->tiled->cut;
+    bool last_tile = at->row + at->rows == cut->rows.rows, last_piece = at->col + at->cols == cut->cols;
+    int code = bpi_cpu_gemm_run(work->tiled->gemm[last_tile][last_piece], thread, work->left + at->row * work->ld_left,
+                                work->right + at->col * work->right_stride, tile_of(work->out, work->ld_out, at).data);
     int none = 0;
     if (code)
         atomic_compare_exchange_strong(&work->code, &none, code);
 }
 
-static int64_t rows_of_tile(const bpi_cpu_rows *cut, int64_t first)
-{
-    return cut->rows - first < cut->tile ? cut->rows - first : cut->tile;
-}
-
-static int64_t end_of_group(const bpi_cpu_rows *cut, int64_t group)
-{
-    int64_t end = (group + 1) * cut->group_rows;
-    return end < cut->rows ? end : cut->rows;
-}
-
-static void forward_group(void *context, int64_t group, int thread)
+static void forward_task(void *context, int64_t task, int thread)
 {
     product *work = context;
-    const bpi_cpu_rows *cut = &work->tiled->cut;
     const bpi_linear_spec *spec = work->spec;
-    for (int64_t first = group * cut->group_rows; first < end_of_group(cut, group); first += cut->tile) {
-        int64_t rows = rows_of_tile(cut, first);
-        multiply(work, first, rows, thread);
-        bpi_cpu_tile z = {work->out + first * work->ld_out, work->ld_out};
-        bpi_cpu_tile a = {work->a + first * work->ld_out, work->ld_out};
-        work->cpu->loops->forward(spec->activation, spec->slope, rows, work->cols, z, work->bias, a);
-    }
+    block at = begin(work, task);
+    do {
+        multiply(work, &at, thread);
+        work->cpu->loops->forward(spec->activation, spec->slope, at.rows, at.cols,
+                                  tile_of(work->out, work->ld_out, &at), work->bias ? work->bias + at.col : NULL,
+                                  tile_of(work->a, work->ld_out, &at));
+    } while (next(work, &at));
 }
 
-static void input_grad_group(void *context, int64_t group, int thread)
+static void input_grad_task(void *context, int64_t task, int thread)
 {
     product *work = context;
-    const bpi_cpu_rows *cut = &work->tiled->cut;
-    for (int64_t first = group * cut->group_rows; first < end_of_group(cut, group); first += cut->tile)
-        multiply(work, first, rows_of_tile(cut, first), thread);
+    block at = begin(work, task);
+    do
+        multiply(work, &at, thread);
+    while (next(work, &at));
 }
 
-static void hidden_delta_group(void *context, int64_t group, int thread)
+static void hidden_delta_task(void *context, int64_t task, int thread)
 {
     product *work = context;
-    const bpi_cpu_rows *cut = &work->tiled->cut;
     const bpi_activation_args *below = work->below;
-    float *sums = work->column_sums ? work->column_sums + group * work->sums_stride : NULL;
+    block at = begin(work, task);
+    int64_t group = task / work->tiled->cut.pieces;
+    float *sums = work->column_sums ? work->column_sums + group * work->sums_stride + at.col : NULL;
     if (sums)
-        memset(sums, 0, (size_t)work->cols * sizeof *sums);
-    for (int64_t first = group * cut->group_rows; first < end_of_group(cut, group); first += cut->tile) {
-        int64_t rows = rows_of_tile(cut, first);
-        multiply(work, first, rows, thread);
-        bpi_cpu_tile saved = {bpi_cpu_row(below->saved, first), below->saved.ld};
-        bpi_cpu_tile delta = {work->out + first * work->ld_out, work->ld_out};
-        work->cpu->loops->backward(below->activation, below->slope, rows, work->cols, saved, delta, delta, sums);
-    }
+        memset(sums, 0, (size_t)at.cols * sizeof *sums);
+    do {
+        multiply(work, &at, thread);
+        bpi_cpu_tile delta = tile_of(work->out, work->ld_out, &at);
+        work->cpu->loops->backward(below->activation, below->slope, at.rows, at.cols,
+                                   tile_of(below->saved.data, below->saved.ld, &at), delta, delta, sums);
+    } while (next(work, &at));
 }
 
 static bp_status run(product *work, bpi_cpu_task task)
 {
     const bpi_linear_spec *spec = work->spec;
+    const bpi_cpu_cut *cut = &work->tiled->cut;
     double multiplications = (double)spec->rows * (double)spec->inputs * (double)spec->outputs;
     int threads = bpi_cpu_threads_for_product(work->cpu->threads, multiplications);
-    bpi_cpu_run(work->cpu->pool, threads, work->tiled->cut.groups, task, work);
+    bpi_cpu_run(work->cpu->pool, threads, cut->rows.groups * cut->pieces, task, work);
     int code = atomic_load(&work->code);
     return code ? bpi_cpu_gemm_fail(work->cpu->backend.error, "running a matrix product", code) : BP_STATUS_OK;
 }
@@ -177,13 +203,13 @@ bp_status bpi_cpu_linear_forward(bpi_backend *backend, const bpi_linear_plan *pl
                     .left = x,
                     .right = w,
                     .ld_left = plan->spec.ld_x,
+                    .right_stride = plan->spec.ld_w,
                     .out = z ? z : a,
                     .ld_out = plan->spec.ld_a,
-                    .cols = plan->spec.outputs,
                     .spec = &plan->spec,
                     .bias = bias,
                     .a = a};
-    return run(&work, forward_group);
+    return run(&work, forward_task);
 }
 
 static product product_of_input_grad(bpi_backend *backend, const bpi_linear_plan *plan, const void *delta,
@@ -195,9 +221,9 @@ static product product_of_input_grad(bpi_backend *backend, const bpi_linear_plan
                     .left = delta,
                     .right = w,
                     .ld_left = plan->spec.ld_a,
+                    .right_stride = 1,
                     .out = d_x,
                     .ld_out = plan->spec.ld_x,
-                    .cols = plan->spec.inputs,
                     .spec = &plan->spec};
     return work;
 }
@@ -206,7 +232,7 @@ bp_status bpi_cpu_linear_input_grad(bpi_backend *backend, const bpi_linear_plan 
                                     void *d_x)
 {
     product work = product_of_input_grad(backend, plan, delta, w, d_x);
-    return run(&work, input_grad_group);
+    return run(&work, input_grad_task);
 }
 
 bp_status bpi_cpu_linear_hidden_delta(bpi_backend *backend, const bpi_linear_plan *plan, const void *delta,
@@ -215,11 +241,11 @@ bp_status bpi_cpu_linear_hidden_delta(bpi_backend *backend, const bpi_linear_pla
     assert(args->delta.cols == plan->spec.inputs && args->delta.ld == plan->spec.ld_x);
     product work = product_of_input_grad(backend, plan, delta, w, args->delta.data);
     work.below = args;
-    work.sums_stride = bpi_cpu_round_up(work.cols, BPI_CPU_LINE_FLOATS);
+    work.sums_stride = bpi_cpu_round_up(plan->spec.inputs, BPI_CPU_LINE_FLOATS);
     work.column_sums = args->d_b ? work.cpu->workspace : NULL;
-    BPI_TRY(run(&work, hidden_delta_group));
+    BPI_TRY(run(&work, hidden_delta_task));
     if (args->d_b)
-        work.cpu->loops->add_parts(work.cols, work.column_sums, work.sums_stride, work.tiled->cut.groups,
+        work.cpu->loops->add_parts(plan->spec.inputs, work.column_sums, work.sums_stride, work.tiled->cut.rows.groups,
                                    args->accumulate, args->d_b);
     return BP_STATUS_OK;
 }

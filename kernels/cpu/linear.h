@@ -5,10 +5,10 @@
 
 #include "kernels/cpu/cpu.h"
 
-/* A product over tiles of rows: all tiles are of one shape but the last. */
+/* A product in tiles of rows and pieces of columns: all are of one shape but the last. */
 typedef struct bpi_cpu_tiled {
-    bpi_cpu_rows cut;
-    bpi_cpu_gemm *whole, *rest; /* rest NULL where the tile divides the rows */
+    bpi_cpu_cut cut;
+    bpi_cpu_gemm *gemm[2][2]; /* [last tile][last piece], each where it differs and is needed */
 } bpi_cpu_tiled;
 
 struct bpi_linear_plan {

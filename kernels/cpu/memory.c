@@ -94,7 +94,7 @@ size_t bpi_cpu_workspace_bytes(bpi_backend *backend, const bpi_linear_spec *spec
     size_t bytes = (size_t)bpi_cpu_chunks(parameter_count) * sizeof(bpi_cpu_square_sum);
     bpi_cpu_rows loop = bpi_cpu_rows_of_loop(spec->rows, spec->outputs);
     bytes = larger(bytes, loss_bytes(bpi_cpu_of(backend), loop, spec->outputs));
-    bytes = larger(bytes, sums_bytes(bpi_cpu_rows_of_input_grad(spec), spec->inputs));
+    bytes = larger(bytes, sums_bytes(bpi_cpu_cut_of_input_grad(spec).rows, spec->inputs));
     bytes = larger(bytes, sums_bytes(bpi_cpu_rows_of_loop(spec->rows, spec->inputs), spec->inputs));
     bytes = larger(bytes, bpi_cpu_block_workspace(spec->rows, spec->outputs));
     bpi_cpu_weight_split split = bpi_cpu_split_weight_grad(spec);

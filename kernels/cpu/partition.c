@@ -5,6 +5,7 @@
 #define TILE_MULTIPLICATIONS 4e6 /* about 90 us: the cost of a call to oneDNN vanishes in it */
 #define PAIR_MULTIPLICATIONS 1e6 /* from here on one tile is cut into two */
 #define LARGEST_GROUPS 64
+#define SMALLEST_PIECE 128            /* columns: the left side is packed once for each piece */
 #define PART_BYTES ((size_t)10 << 20) /* a third of the L3 of the smaller servers */
 #define SMALLEST_PART 2048
 
@@ -41,16 +42,37 @@ static bpi_cpu_rows rows_of_product(int64_t rows, int64_t multiplications, int64
     return in_groups(rows, tiles == 1 ? rows : bpi_cpu_round_up(divide_up(rows, tiles), 4));
 }
 
-/* The weights are transposed in here, which oneDNN's kernels make up for with more rows when there are many weights. */
-bpi_cpu_rows bpi_cpu_rows_of_forward(const bpi_linear_spec *spec)
+static bpi_cpu_cut over_rows(bpi_cpu_rows rows, int64_t cols)
 {
-    int64_t weights = spec->inputs * spec->outputs;
-    return rows_of_product(spec->rows, weights, weights >= 524288 ? 512 : 64);
+    return (bpi_cpu_cut){.rows = rows, .cols = cols, .piece = cols, .pieces = 1};
 }
 
-bpi_cpu_rows bpi_cpu_rows_of_input_grad(const bpi_linear_spec *spec)
+static bpi_cpu_cut over_columns(int64_t rows, int64_t cols)
 {
-    return rows_of_product(spec->rows, spec->inputs * spec->outputs, 64);
+    int64_t pieces = clamp(cols / SMALLEST_PIECE, 2, LARGEST_GROUPS);
+    bpi_cpu_cut cut = over_rows(in_groups(rows, rows), cols);
+    cut.piece = bpi_cpu_round_up(divide_up(cols, pieces - pieces % 2), BPI_CPU_LINE_FLOATS);
+    cut.pieces = divide_up(cols, cut.piece);
+    return cut;
+}
+
+/* Two threads that share out the rows both read all weights, of which the other one has just updated a half; two that
+ * share out the outputs both read all of x. What lies in another core's cache is slow to fetch, so the smaller of the
+ * two is read by both: x where there are fewer rows than outputs.
+ *
+ * The weights are transposed in here, which oneDNN's kernels make up for with more rows when there are many weights. */
+bpi_cpu_cut bpi_cpu_cut_of_forward(const bpi_linear_spec *spec)
+{
+    int64_t weights = spec->inputs * spec->outputs;
+    bool few_rows = spec->rows < spec->outputs && spec->rows <= LARGEST_TILE;
+    if (few_rows && (double)spec->rows * (double)weights >= PAIR_MULTIPLICATIONS)
+        return over_columns(spec->rows, spec->outputs);
+    return over_rows(rows_of_product(spec->rows, weights, weights >= 524288 ? 512 : 64), spec->outputs);
+}
+
+bpi_cpu_cut bpi_cpu_cut_of_input_grad(const bpi_linear_spec *spec)
+{
+    return over_rows(rows_of_product(spec->rows, spec->inputs * spec->outputs, 64), spec->inputs);
 }
 
 bpi_cpu_rows bpi_cpu_rows_of_loop(int64_t rows, int64_t cols)

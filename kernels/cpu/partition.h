@@ -17,8 +17,15 @@ typedef struct bpi_cpu_rows {
     int64_t groups;
 } bpi_cpu_rows;
 
-bpi_cpu_rows bpi_cpu_rows_of_forward(const bpi_linear_spec *spec);
-bpi_cpu_rows bpi_cpu_rows_of_input_grad(const bpi_linear_spec *spec);
+/* A product [rows, cols]: tiles of rows, each over all columns; or pieces of columns, each over all rows (one tile).
+ * There is one task for each group and piece. */
+typedef struct bpi_cpu_cut {
+    bpi_cpu_rows rows;
+    int64_t cols, piece, pieces; /* columns in a piece (the last may have fewer) */
+} bpi_cpu_cut;
+
+bpi_cpu_cut bpi_cpu_cut_of_forward(const bpi_linear_spec *spec);
+bpi_cpu_cut bpi_cpu_cut_of_input_grad(const bpi_linear_spec *spec);
 
 /* For a loop over the elements. */
 bpi_cpu_rows bpi_cpu_rows_of_loop(int64_t rows, int64_t cols);
