@@ -1,29 +1,10 @@
 /* help.c: what `backprop COMMAND --help` prints: two columns, wrapped to the terminal. */
 #include <stdio.h>
-#include <string.h>
 
 #include "options.h"
 #include "terminal.h"
 
 enum { HELP_INDENT = 26, HELP_WIDTH_MOST = 100 };
-
-/* Writes text word by word; `column` is where the cursor stands, lines start at `indent`. */
-static void wrap(const char *text, int column, int indent, int width)
-{
-    while (*text) {
-        text += strspn(text, " ");
-        int length = (int)strcspn(text, " ");
-        if (!length)
-            break;
-        if (column > indent && column + 1 + length > width) {
-            printf("\n%*s", indent, "");
-            column = indent;
-        }
-        column += printf("%s%.*s", column > indent ? " " : "", length, text);
-        text += length;
-    }
-    putchar('\n');
-}
 
 static void describe(const option_spec *spec, char *text, size_t size)
 {
@@ -43,13 +24,15 @@ static void print_option(const option_spec *spec, int width)
 {
     char text[1024];
     describe(spec, text, sizeof text);
-    int column = printf("  --%s%s%s", spec->name, spec->value ? " " : "", spec->value ? spec->value : "");
+    int column = spec->traits & OPTION_BARE
+                     ? printf("  %s", spec->value)
+                     : printf("  --%s%s%s", spec->name, spec->value ? " " : "", spec->value ? spec->value : "");
     if (column + 2 > HELP_INDENT) {
         putchar('\n');
         column = 0;
     }
     column += printf("%*s", HELP_INDENT - column, "");
-    wrap(text, column, HELP_INDENT, width);
+    terminal_wrap(text, column, HELP_INDENT, width);
 }
 
 void help_command(const cli_command *command)
@@ -60,9 +43,9 @@ void help_command(const cli_command *command)
     if (width < 2 * HELP_INDENT)
         width = 2 * HELP_INDENT;
     int column = printf("Usage: backprop %s ", command->name);
-    wrap(command->usage, column, column, width);
+    terminal_wrap(command->usage, column, column, width);
     putchar('\n');
-    wrap(command->details, 0, 0, width);
+    terminal_wrap(command->details, 0, 0, width);
     for (int g = 0; g < command->group_count; g++) {
         printf("\n%s\n", command->groups[g].title);
         for (int i = 0; i < command->groups[g].count; i++)

@@ -215,8 +215,9 @@ int options_require(const option_set *options)
     const option_spec *spec;
     for (int i = 0; (spec = options_spec(options, i)); i++)
         if ((spec->traits & OPTION_REQUIRED) && options->origin[i] == ORIGIN_PRESET)
-            return fail(STATUS_USAGE, "--%s %s is needed; see backprop %s --help", spec->name, spec->value,
-                        options->command->name);
+            return fail(STATUS_USAGE, "%s%s%s%s is needed; see backprop %s --help",
+                        spec->traits & OPTION_BARE ? "" : "--", spec->traits & OPTION_BARE ? "" : spec->name,
+                        spec->traits & OPTION_BARE ? "" : " ", spec->value, options->command->name);
     return STATUS_OK;
 }
 

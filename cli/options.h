@@ -1,7 +1,8 @@
 /* options.h: a parser of long options, driven by tables.
  *
- * `--name value` and `--name=value`; a flag stands alone. Each command has a list of groups, each group an array of
- * specs. Every mistake is one line on standard error and STATUS_USAGE. config.h reads the same options from JSON. */
+ * `--name value` and `--name=value`; a flag stands alone, and so may the value of one option a command. Each command
+ * has a list of groups, each group an array of specs. Every mistake is one line on standard error and STATUS_USAGE.
+ * config.h reads the same options from JSON. */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
 
@@ -27,7 +28,8 @@ enum { /* traits */
        OPTION_NOT_KEPT = 4, /* not a part of config.json */
        OPTION_ABOVE = 8,    /* `least` itself is out of range */
        OPTION_BELOW = 16,   /* `most` itself is out of range */
-       OPTION_IS_PATH = 32  /* config.json holds it as an absolute path */
+       OPTION_IS_PATH = 32, /* config.json holds it as an absolute path */
+       OPTION_BARE = 64     /* may be given by its value alone: `report RUN` for `report --run RUN` */
 };
 
 typedef struct option_spec {

@@ -93,11 +93,23 @@ static bool wants_help(int argc, char **argv)
     return false;
 }
 
+/* A word that is no option is the value of the option whose name may be left out, where the command has one. */
+static int parse_bare(option_set *options, const char *argument)
+{
+    const option_spec *spec;
+    for (int i = 0; *argument != '-' && (spec = options_spec(options, i)); i++)
+        if ((spec->traits & OPTION_BARE) && options->origin[i] != ORIGIN_COMMAND_LINE)
+            return options_set(options, i, spec->value, (const char *const[2]){argument, NULL}, ORIGIN_COMMAND_LINE);
+    return fail(STATUS_USAGE, "'%s' is not expected here; options are written --name value", argument);
+}
+
 static int parse_one(option_set *options, int argc, char **argv, int *at)
 {
     const char *argument = argv[*at];
-    if (strncmp(argument, "--", 2) != 0 || !argument[2])
-        return fail(STATUS_USAGE, "'%s' is not expected here; options are written --name value", argument);
+    if (strncmp(argument, "--", 2) != 0 || !argument[2]) {
+        *at += 1;
+        return parse_bare(options, argument);
+    }
     char name[64];
     const char *equals = strchr(argument, '=');
     int length = (int)(equals ? equals - argument : (long)strlen(argument)) - 2;

@@ -104,6 +104,17 @@ static void draw(progress_view *view, const bp_progress *progress)
     view->bar_is_drawn = true;
 }
 
+double progress_epoch_seconds(const progress_view *view, const bp_progress *progress)
+{
+    return progress->seconds - view->epoch_s;
+}
+
+double progress_epoch_rate(const progress_view *view, const bp_progress *progress)
+{
+    double seconds = progress_epoch_seconds(view, progress);
+    return seconds > 0 ? (double)(progress->samples - view->epoch_samples) / seconds : 0;
+}
+
 static void print_epoch(const progress_view *view, const bp_progress *progress)
 {
     words loss, test, rate, time;
@@ -114,9 +125,8 @@ static void print_epoch(const progress_view *view, const bp_progress *progress)
         if (!isnan(progress->test_accuracy))
             printf(", accuracy %.4f", progress->test_accuracy);
     }
-    double seconds = progress->seconds - view->epoch_s;
-    double samples = (double)(progress->samples - view->epoch_samples);
-    printf("  %s/s  %s\n", words_rate(&rate, seconds > 0 ? samples / seconds : 0), words_time(&time, seconds));
+    printf("  %s/s  %s\n", words_rate(&rate, progress_epoch_rate(view, progress)),
+           words_time(&time, progress_epoch_seconds(view, progress)));
     fflush(stdout);
 }
 

@@ -21,6 +21,10 @@ void progress_init(progress_view *view, bool quiet);
 /* After each step. */
 void progress_show(progress_view *view, const bp_progress *progress);
 
+/* Seconds and samples a second of the epoch that just ended, before progress_show is told of it. */
+double progress_epoch_seconds(const progress_view *view, const bp_progress *progress);
+double progress_epoch_rate(const progress_view *view, const bp_progress *progress);
+
 /* Takes the bar off the terminal, so that other text can come. */
 void progress_clear(progress_view *view);
 

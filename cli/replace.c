@@ -14,7 +14,7 @@ int replace_open(replacement *file, const char *path)
     int temporary = snprintf(file->temporary, sizeof file->temporary, "%s.tmp", path);
     if (length < 0 || temporary >= (int)sizeof file->temporary)
         return fail(STATUS_FAILED, "the path %s is too long", path);
-    file->stream = fopen(file->temporary, "w");
+    file->stream = fopen(file->temporary, "w+");
     if (!file->stream)
         return fail(STATUS_FAILED, "cannot write %s: %s", path, strerror(errno));
     return STATUS_OK;

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 typedef struct replacement {
-    FILE *stream;
+    FILE *stream; /* may be read as well */
     char path[PATH_MAX], temporary[PATH_MAX];
 } replacement;
 

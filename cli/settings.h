@@ -34,7 +34,7 @@ typedef struct settings {
 
     /* one command's own */
     int64_t epochs, batch, log_every, inputs, max_per_tensor;
-    const char *out, *config, *model, *weights;
+    const char *out, *config, *model, *weights, *run, *plot;
     bool resume, json, probabilities, help;
 } settings;
 

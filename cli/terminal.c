@@ -27,3 +27,20 @@ bool terminal_is_utf8(void)
 {
     return strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
 }
+
+void terminal_wrap(const char *text, int column, int indent, int width)
+{
+    while (*text) {
+        text += strspn(text, " ");
+        int length = (int)strcspn(text, " ");
+        if (!length)
+            break;
+        if (column > indent && column + 1 + length > width) {
+            printf("\n%*s", indent, "");
+            column = indent;
+        }
+        column += printf("%s%.*s", column > indent ? " " : "", length, text);
+        text += length;
+    }
+    putchar('\n');
+}

@@ -14,4 +14,7 @@ bool terminal_is_live(FILE *stream);
 /* Whether the locale's characters are UTF-8; main has set LC_CTYPE. */
 bool terminal_is_utf8(void);
 
+/* Writes text to standard output word by word; `column` is where the cursor stands, further lines start at `indent`. */
+void terminal_wrap(const char *text, int column, int indent, int width);
+
 #endif

@@ -89,6 +89,8 @@ static void log_epoch(training *t, const bp_progress *progress)
         json_object_set_new(line, "test_loss", json_digits(progress->test_loss, METRIC_DIGITS));
         json_object_set_new(line, "test_accuracy", json_digits(progress->test_accuracy, METRIC_DIGITS));
     }
+    json_object_set_new(line, "samples_per_second", json_digits(progress_epoch_rate(&t->view, progress), 6));
+    json_object_set_new(line, "epoch_seconds", json_digits(progress_epoch_seconds(&t->view, progress), 6));
     json_object_set_new(line, "seconds", json_digits(progress->seconds, 6));
     run_metrics(&t->run, line);
 }
