@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "benchmarks/measure.h"
+#include "benchmarks/core/harness.h"
 #include "kernels/bounds.h"
 
 static void *allocate(void *user, size_t bytes, size_t alignment)

@@ -5,6 +5,6 @@
 #include "options.h"
 
 extern const cli_command command_train, command_eval, command_predict, command_grads, command_gradcheck, command_verify,
-    command_report, command_info;
+    command_bench, command_report, command_info;
 
 #endif

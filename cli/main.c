@@ -8,8 +8,9 @@
 #include "commands.h"
 #include "message.h"
 
-static const cli_command *const commands[] = {&command_train,     &command_eval,   &command_predict, &command_grads,
-                                              &command_gradcheck, &command_verify, &command_report,  &command_info};
+static const cli_command *const commands[] = {&command_train, &command_eval,      &command_predict,
+                                              &command_grads, &command_gradcheck, &command_verify,
+                                              &command_bench, &command_report,    &command_info};
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 
 static const char *command_name(const void *user, int index)

@@ -35,6 +35,8 @@ typedef struct settings {
     /* one command's own */
     int64_t epochs, batch, log_every, inputs, max_per_tensor;
     const char *out, *config, *model, *weights, *run, *plot;
+    const char *batches, *backends, *precisions, *json_file; /* bench: lists, and a file */
+    double seconds;
     bool resume, json, probabilities, help;
 } settings;
 
