@@ -215,7 +215,7 @@ bp_status bpi_cpu_linear_forward(bpi_backend *backend, const bpi_linear_plan *pl
 static product product_of_input_grad(bpi_backend *backend, const bpi_linear_plan *plan, const void *delta,
                                      const void *w, void *d_x)
 {
-    assert(plan->input_grad.whole);
+    assert(plan->spec.gradients && plan->spec.input_grad);
     product work = {.cpu = bpi_cpu_of(backend),
                     .tiled = &plan->input_grad,
                     .left = delta,
