@@ -9,6 +9,8 @@
 
 #include "message.h"
 
+static const int64_t WHOLE_MOST = (int64_t)1 << 53; /* what a curve's double holds, and nothing can overflow with */
+
 void *metric_append(void **items, size_t *count, size_t *room, size_t bytes)
 {
     if (*count == *room) {
@@ -36,7 +38,7 @@ double metric_real(metric_line *line, const json_t *object, const char *key)
 int64_t metric_whole(metric_line *line, const json_t *object, const char *key)
 {
     const json_t *value = json_object_get(object, key);
-    bool right = json_is_integer(value) && json_integer_value(value) >= 0;
+    bool right = json_is_integer(value) && json_integer_value(value) >= 0 && json_integer_value(value) <= WHOLE_MOST;
     if (!right && line->status == STATUS_OK)
         line->status = fail(STATUS_FAILED, "%s, line %lld: '%s' must be a whole number", line->path, line->number, key);
     return right ? json_integer_value(value) : 0;

@@ -27,6 +27,8 @@ static void extremes(const series *s, size_t from, size_t to, size_t at[2])
         if (!(s->y[high] >= s->y[i]))
             high = isnan(s->y[i]) ? high : i;
     }
+    if (low == high)
+        high = to - 1; /* a level stretch goes to its end */
     at[0] = low < high ? low : high;
     at[1] = low < high ? high : low;
 }

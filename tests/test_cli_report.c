@@ -199,6 +199,7 @@ static const bad_run cases[] = {
     {1, "bad/metrics.jsonl|line 1|not a JSON object", "report bad", "[1]\n" STEP, "{}"},
     {1, "line 2|'lr'|number or null", "report bad", STEP "{\"step\":2,\"epoch\":1,\"loss\":1,\"lr\":\"x\"}\n", "{}"},
     {1, "line 1|'step'|whole number", "report bad", "{\"step\":-2,\"epoch\":1,\"loss\":1}\n", "{}"},
+    {1, "line 1|'step'|whole number", "report bad", "{\"step\":9223372036854775807,\"epoch\":1,\"loss\":1}\n", "{}"},
     {1, "line 2|'epoch'|whole number", "report bad", STEP "{\"step\":2,\"seconds\":1}\n", "{}"},
     {1, "line 2|'layers' and 'tensors'", "report bad", OBSERVED("[]", "{}"), "{}"},
     {1, "line 2|'units'", "report bad", OBSERVED("[{}]", "{}"), "{}"},
