@@ -13,6 +13,21 @@ die() {
     exit 1
 }
 
+# Builds the command line in build-release, without CUDA; sets $backprop.
+build_backprop() {
+    local log
+    say "building in $root/build-release"
+    log=$(mktemp)
+    if ! (cd "$root" && cmake --preset release -B build-release -DBP_CUDA=OFF -DBP_BUILD_TESTS=OFF -DBP_BUILD_BENCHMARKS=OFF &&
+        cmake --build build-release -j "$cores" --target backprop_cli) >"$log" 2>&1; then
+        tail -n 40 "$log" >&2
+        rm -f "$log"
+        die "the build failed; what it said stands above"
+    fi
+    rm -f "$log"
+    backprop=$root/build-release/cli/backprop
+}
+
 # The packages of these groups that are not installed.
 missing_packages() {
     local group package
