@@ -68,7 +68,10 @@ const option_spec optim_specs[OPTIM_COUNT] = {
     {"epsilon", OPTION_REAL, offsetof(settings, epsilon), "X", "1e-8", "of adam and adamw", NULL, 0, OPTION_UNLIMITED,
      OPTION_FIXED | OPTION_ABOVE},
     {"weight-decay", OPTION_REAL, offsetof(settings, weight_decay), "X", "0",
-     "L2 for sgd and adam, decoupled for adamw", NULL, 0, OPTION_UNLIMITED, OPTION_FIXED},
+     "L2 for sgd and adam, decoupled for adamw; of the layers' weights, not of biases and norms", NULL, 0,
+     OPTION_UNLIMITED, OPTION_FIXED},
+    {"decay-all", OPTION_FLAG, offsetof(settings, decay_all), NULL, NULL,
+     "let --weight-decay shrink biases and the norms' parameters too", NULL, 0, 0, OPTION_FIXED},
     {"schedule", OPTION_CHOICE, offsetof(settings, schedule), "NAME", "constant", "of the learning rate",
      schedule_names, 0, 0, OPTION_FIXED},
     {"warmup", OPTION_COUNT, offsetof(settings, warmup), "N", "0", "steps over which the learning rate rises from 0",
@@ -177,5 +180,6 @@ bp_trainer_options net_trainer_options(const option_set *options, int64_t steps_
         .schedule_step = values->schedule_step,
         .schedule_gamma = values->schedule_gamma,
         .seed = (uint64_t)values->seed,
+        .decay_all = values->decay_all,
     };
 }

@@ -24,7 +24,7 @@ typedef struct settings {
     /* OPTIM: net.c */
     int optimizer, schedule; /* bp_optimizer, bp_schedule */
     double lr, momentum, beta1, beta2, epsilon, weight_decay, schedule_gamma, clip_norm, clip_value;
-    bool nesterov;
+    bool nesterov, decay_all;
     int64_t warmup, schedule_step, accumulate;
 
     /* all: session.c */

@@ -41,6 +41,7 @@ struct bp_model {
     bpi_layer *layers;
     int64_t tensor_count, buffer_count, tensor_capacity;
     bpi_tensor *tensors;     /* the parameters', then those of what is no parameter: running means and variances */
+    int64_t weight_count;    /* elements of the linear layers' weights, with which the array begins, padding included */
     int64_t parameter_count; /* elements of the parameters in the array, padding included */
     int64_t array_count;     /* and with the buffers behind them */
     void *parameters;        /* [array_count], backend memory, traits.parameter_type */

@@ -43,7 +43,7 @@ static int64_t add_buffer(bp_model *model, int64_t block, int64_t module, const 
     return index;
 }
 
-/* Weights first: they make up nearly all of the array, and begin where it begins. */
+/* Weights first: they make up nearly all of the array, and what is decayed is one piece of it. */
 static void add_weights(bp_model *model)
 {
     int64_t module = 0;
@@ -91,6 +91,7 @@ bp_status bpi_parameters_plan(bp_model *model)
         return BPI_FAIL(model->context, BP_STATUS_INVALID_ARGUMENT,
                         "bp_model_create: the network has %.3g parameters, more than any machine holds", elements);
     add_weights(model);
+    model->weight_count = model->array_count;
     add_vectors(model);
     add_buffers(model);
     return BP_STATUS_OK;

@@ -19,6 +19,8 @@ static bp_status update(bp_trainer *trainer)
     bpi_update_args args = {.hyper = &trainer->hyper,
                             .state = trainer->pass->state,
                             .count = trainer->model->parameter_count,
+                            .decayed = trainer->options.decay_all ? trainer->model->parameter_count
+                                                                  : trainer->model->weight_count,
                             .parameters = trainer->model->parameters,
                             .gradients = trainer->gradients,
                             .state1 = trainer->state1,

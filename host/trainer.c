@@ -61,6 +61,8 @@ static bp_status check_choices(bp_context *context, const bp_trainer_options *o)
                         bp_optimizer_name(o->optimizer));
     if (o->nesterov && !(o->momentum > 0.0))
         return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT, "bp_trainer_create: nesterov wants momentum > 0");
+    if (o->decay_all && !(o->weight_decay > 0.0))
+        return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT, "bp_trainer_create: decay_all wants weight_decay > 0");
     if ((o->schedule == BP_SCHEDULE_COSINE || o->schedule == BP_SCHEDULE_LINEAR) && o->total_steps < 1)
         return wrong(context, "total_steps", (double)o->total_steps, "at least 1 for the schedules cosine and linear");
     if (o->schedule == BP_SCHEDULE_STEP && o->schedule_step < 1)

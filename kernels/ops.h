@@ -216,6 +216,7 @@ typedef struct bpi_update_args {
     const bpi_hyper *hyper;
     bpi_step_state *state;
     int64_t count;
+    int64_t decayed;  /* the first so many of them get weight decay: a multiple of traits.alignment */
     void *parameters; /* in and out */
     const void *gradients;
     void *state1; /* momentum buffer, or first moment; NULL for sgd without momentum */

@@ -72,7 +72,7 @@ static void follow(bpt_device *device, const json_t *golden)
     double *gradients = bpt_golden_doubles(json_object_get(golden, "gradients"), STEPS * SIZE);
     double *want = bpt_golden_doubles(json_object_get(golden, "parameters"), STEPS * SIZE);
     double *norms = bpt_golden_doubles(json_object_get(golden, "norms"), STEPS);
-    bpt_update_values values = {.count = SIZE};
+    bpt_update_values values = {.count = SIZE, .decayed = SIZE};
     values.parameters = bpt_golden_doubles(json_object_get(golden, "start"), SIZE);
     values.state1 = bpt_states_of(&hyper) > 0 ? bpt_doubles(SIZE) : NULL;
     values.state2 = bpt_states_of(&hyper) > 1 ? bpt_doubles(SIZE) : NULL;

@@ -73,6 +73,54 @@ Test(update, of_every_backend_is_within_the_bound_of_the_reference)
     bpt_close(judge);
 }
 
+/* The bits of an update that decays all before the border, and of one that decays nothing behind it. */
+static void compare_at_border(bpt_device *device, const bpt_optimizer_case *what, const bpt_update_values *before)
+{
+    bpi_hyper without = what->hyper;
+    without.weight_decay = 0.0;
+    bpt_update_values got = *before, all = *before, none = *before;
+    bpi_step_state state = state_before(), of_all = state_before(), of_none = state_before();
+    all.decayed = before->count;
+    bpt_update_step(device, &what->hyper, &got, &state);
+    bpt_update_step(device, &what->hyper, &all, &of_all);
+    bpt_update_step(device, &without, &none, &of_none);
+    int64_t border = before->decayed, rest = before->count - border;
+    double *arrays[3][3] = {{got.parameters, all.parameters, none.parameters},
+                            {got.state1, all.state1, none.state1},
+                            {got.state2, all.state2, none.state2}};
+    for (int a = 0; a <= bpt_states_of(&what->hyper); ++a) {
+        bpt_same_bits(arrays[a][0], arrays[a][1], border, "%s %s, array %d, decayed part", device->target->name,
+                      what->name, a);
+        bpt_same_bits(arrays[a][0] + border, arrays[a][2] + border, rest, "%s %s, array %d, rest", device->target->name,
+                      what->name, a);
+    }
+    int64_t differ = 0;
+    for (int64_t k = 0; k < before->count; ++k)
+        differ += all.parameters[k] != none.parameters[k];
+    cr_assert_gt(differ, before->count / 2, "%s %s: the decay is to be seen", device->target->name, what->name);
+}
+
+Test(update, decays_the_first_so_many_elements_alone)
+{
+    /* within a chunk of the cpu backend, at its end, and beyond it */
+    static const int64_t borders[][2] = {{33, 8}, {33, 32}, {1000, 504}, {70001, 16384}, {70001, 40008}};
+    for (int t = 0; bpt_target_at(t); ++t) {
+        bpt_device *device = bpt_open(bpt_target_at(t), 2);
+        for (size_t n = 0; n < sizeof borders / sizeof *borders; ++n)
+            for (int c = 0; c < BPT_OPTIMIZER_CASES; ++c) {
+                const bpt_optimizer_case *what = &bpt_optimizer_cases[c];
+                if (what->hyper.weight_decay == 0.0)
+                    continue;
+                bpt_update_values before = bpt_update_random(device->backend->traits.parameter_type, &what->hyper,
+                                                             borders[n][0], 104 + (uint64_t)n);
+                before.decayed = borders[n][1];
+                compare_at_border(device, what, &before);
+                bpt_clean();
+            }
+        bpt_close(device);
+    }
+}
+
 Test(update, gives_the_same_bits_on_every_run_and_for_1_and_2_threads)
 {
     for (int t = 0; bpt_target_at(t); ++t) {
@@ -132,7 +180,8 @@ Test(update, leaves_zeros_with_zero_gradient_at_zero)
     for (int t = 0; bpt_target_at(t); ++t) {
         bpt_device *device = bpt_open(bpt_target_at(t), 1);
         for (int c = 0; c < BPT_OPTIMIZER_CASES; ++c) {
-            bpt_update_values values = {.count = 9, .parameters = bpt_doubles(9), .gradients = bpt_doubles(9)};
+            bpt_update_values values = {
+                .count = 9, .decayed = 9, .parameters = bpt_doubles(9), .gradients = bpt_doubles(9)};
             values.state1 = bpt_states_of(&bpt_optimizer_cases[c].hyper) > 0 ? bpt_doubles(9) : NULL;
             values.state2 = bpt_states_of(&bpt_optimizer_cases[c].hyper) > 1 ? bpt_doubles(9) : NULL;
             bpi_step_state state = {0};

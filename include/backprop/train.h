@@ -60,15 +60,17 @@ typedef struct bp_trainer_options {
     bool nesterov;       /* sgd; wants momentum > 0 */
     double beta1, beta2; /* adam, adamw; 0: 0.9 and 0.999 */
     double epsilon;      /* adam, adamw; 0: 1e-8 */
-    double weight_decay; /* L2 for sgd and adam, decoupled for adamw; >= 0; on every parameter, as PyTorch's default */
-    double clip_norm;    /* > 0: scale all gradients by min(1, clip_norm / (|g| + 1e-6)); 0: off */
-    double clip_value;   /* > 0: clamp each element to +-clip_value, before the norm is taken; 0: off */
+    double
+        weight_decay; /* L2 for sgd and adam, decoupled for adamw; >= 0; of the linear layers' weights: see decay_all */
+    double clip_norm; /* > 0: scale all gradients by min(1, clip_norm / (|g| + 1e-6)); 0: off */
+    double clip_value; /* > 0: clamp each element to +-clip_value, before the norm is taken; 0: off */
     bp_schedule schedule;
     int64_t warmup_steps;
     int64_t total_steps; /* S of cosine and linear; must be > 0 for those */
     int64_t schedule_step;
     double schedule_gamma; /* 0: 0.1 */
     uint64_t seed;         /* of the shuffling and of dropout */
+    bool decay_all;        /* weight decay on biases and on norms' parameters too, as torch.optim does by default */
 } bp_trainer_options;
 
 /* Plans all memory and all products for the model and the batch, and allocates. The model must outlive the trainer.

@@ -55,7 +55,7 @@ bp_status bpi_cpu_update_prepare(bpi_backend *backend, const bpi_hyper *hyper, c
     return BP_STATUS_OK;
 }
 
-static bpi_update_scalars scalars_of(const bpi_hyper *hyper, const bpi_step_state *state)
+static bpi_update_scalars scalars_of(const bpi_hyper *hyper, const bpi_step_state *state, double weight_decay)
 {
     bpi_update_settings settings = {.lr = state->lr,
                                     .momentum = hyper->momentum,
@@ -64,7 +64,7 @@ static bpi_update_scalars scalars_of(const bpi_hyper *hyper, const bpi_step_stat
                                     .epsilon = hyper->epsilon,
                                     .bias_correction1 = state->bias_correction1,
                                     .bias_correction2 = state->bias_correction2,
-                                    .weight_decay = hyper->weight_decay,
+                                    .weight_decay = weight_decay,
                                     .clip_value = hyper->clip_value,
                                     .clip_factor = state->clip_factor};
     return bpi_update_scalars_of(&settings);
@@ -72,15 +72,20 @@ static bpi_update_scalars scalars_of(const bpi_hyper *hyper, const bpi_step_stat
 
 typedef struct move {
     const bpi_cpu_loops *loops;
-    bpi_cpu_move update;
-    int64_t count;
+    bpi_cpu_move decayed, plain; /* the same but for the decay */
+    int64_t decayed_count, count;
 } move;
 
 static void update_chunk(void *context, int64_t chunk, int thread)
 {
     (void)thread;
     const move *work = context;
-    work->loops->update(&work->update, chunk * BPI_CPU_CHUNK, chunk_count(work->count, chunk));
+    int64_t first = chunk * BPI_CPU_CHUNK, end = first + chunk_count(work->count, chunk);
+    int64_t border = work->decayed_count < first ? first : work->decayed_count < end ? work->decayed_count : end;
+    if (first < border)
+        work->loops->update(&work->decayed, first, border - first);
+    if (border < end)
+        work->loops->update(&work->plain, border, end - border);
 }
 
 bp_status bpi_cpu_update(bpi_backend *backend, const bpi_update_args *args)
@@ -89,15 +94,18 @@ bp_status bpi_cpu_update(bpi_backend *backend, const bpi_update_args *args)
     if (args->state->nonfinite)
         return BP_STATUS_OK;
     move work = {.loops = cpu->loops,
-                 .update = {.optimizer = args->hyper->optimizer,
-                            .momentum = args->state1 != NULL,
-                            .nesterov = args->hyper->nesterov,
-                            .scalars = scalars_of(args->hyper, args->state),
-                            .parameters = args->parameters,
-                            .gradients = args->gradients,
-                            .state1 = args->state1,
-                            .state2 = args->state2},
+                 .decayed = {.optimizer = args->hyper->optimizer,
+                             .momentum = args->state1 != NULL,
+                             .nesterov = args->hyper->nesterov,
+                             .scalars = scalars_of(args->hyper, args->state, args->hyper->weight_decay),
+                             .parameters = args->parameters,
+                             .gradients = args->gradients,
+                             .state1 = args->state1,
+                             .state2 = args->state2},
+                 .decayed_count = args->decayed,
                  .count = args->count};
+    work.plain = work.decayed;
+    work.plain.scalars = scalars_of(args->hyper, args->state, 0.0);
     bpi_cpu_run(cpu->pool, bpi_cpu_threads_for_loop(cpu->threads, args->count), bpi_cpu_chunks(args->count),
                 update_chunk, &work);
     return BP_STATUS_OK;

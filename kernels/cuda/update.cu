@@ -144,7 +144,7 @@ __device__ static bpi_update_scalars scalars_of(const bpi_hyper &hyper, const bp
 
 struct move {
     const bpi_step_state *state;
-    int64_t count;
+    int64_t count, decayed;
     float *parameters;
     const float *gradients;
     float *state1, *state2;
@@ -154,7 +154,8 @@ struct move {
  * grid   (bpi_cuda_blocks_of count), block (256): a warp reads 512 neighbouring bytes of each array
  * moves  adam, adamw 28 bytes a parameter, momentum 20, sgd 12; bound by memory; four arrays are four loads in flight
  * order  element by element; the step's scalars in double, once a block
- * edges  count not a multiple of 4: the last thread takes single elements; nonfinite gradients: nothing is read */
+ * edges  count not a multiple of 4: the last thread takes single elements; decayed is one: no four are split by it;
+ *        nonfinite gradients: nothing is read */
 template <rule RULE, int W> BPI_CUDA_KERNEL update(bpi_hyper hyper, move work)
 {
     __shared__ bpi_update_scalars shared_scalars;
@@ -164,9 +165,12 @@ template <rule RULE, int W> BPI_CUDA_KERNEL update(bpi_hyper hyper, move work)
     if (threadIdx.x == 0)
         shared_scalars = scalars_of(hyper, *work.state);
     __syncthreads();
-    const bpi_update_scalars scalars = shared_scalars;
+    bpi_update_scalars scalars = shared_scalars;
+    const float weight_decay = scalars.weight_decay, lr_weight_decay = scalars.lr_weight_decay;
     const int64_t step = (int64_t)gridDim.x * BPI_CUDA_THREADS * W;
     for (int64_t k = ((int64_t)blockIdx.x * BPI_CUDA_THREADS + threadIdx.x) * W; k < work.count; k += step) {
+        scalars.weight_decay = k < work.decayed ? weight_decay : 0.0f;
+        scalars.lr_weight_decay = k < work.decayed ? lr_weight_decay : 0.0f;
         bpi_cuda_cells<W> p = read_cells<W>(work.parameters, k, work.count);
         const bpi_cuda_cells<W> g = read_cells<W>(work.gradients, k, work.count);
         bpi_cuda_cells<W> s1 = {}, s2 = {};
@@ -203,6 +207,7 @@ extern "C" cudaError_t bpi_cuda_run_update(cudaStream_t stream, const bpi_update
     const bpi_hyper &hyper = *args->hyper;
     const move work = {args->state,
                        args->count,
+                       args->decayed,
                        static_cast<float *>(args->parameters),
                        static_cast<const float *>(args->gradients),
                        static_cast<float *>(args->state1),

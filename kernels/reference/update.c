@@ -68,9 +68,10 @@ bp_status bpi_reference_update_prepare(bpi_backend *backend, const bpi_hyper *hy
 }
 
 /* torch.optim.SGD. Its buffer starts as the first gradient; ours starts as 0, which comes to the same. */
-static void sgd(const bpi_hyper *hyper, const bpi_step_state *state, double gradient, double *parameter, double *buffer)
+static void sgd(const bpi_hyper *hyper, const bpi_step_state *state, double weight_decay, double gradient,
+                double *parameter, double *buffer)
 {
-    double direction = gradient + hyper->weight_decay * *parameter;
+    double direction = gradient + weight_decay * *parameter;
     if (buffer) {
         *buffer = hyper->momentum * *buffer + direction;
         direction = hyper->nesterov ? direction + hyper->momentum * *buffer : *buffer;
@@ -79,13 +80,13 @@ static void sgd(const bpi_hyper *hyper, const bpi_step_state *state, double grad
 }
 
 /* torch.optim.Adam and AdamW: weight decay is part of the gradient in the one, shrinks the parameter in the other. */
-static void adam(const bpi_hyper *hyper, const bpi_step_state *state, double gradient, double *parameter,
-                 double *moment1, double *moment2)
+static void adam(const bpi_hyper *hyper, const bpi_step_state *state, double weight_decay, double gradient,
+                 double *parameter, double *moment1, double *moment2)
 {
     if (hyper->optimizer == BP_OPTIMIZER_ADAMW)
-        *parameter -= state->lr * hyper->weight_decay * *parameter;
+        *parameter -= state->lr * weight_decay * *parameter;
     else
-        gradient += hyper->weight_decay * *parameter;
+        gradient += weight_decay * *parameter;
     *moment1 = hyper->beta1 * *moment1 + (1.0 - hyper->beta1) * gradient;
     *moment2 = hyper->beta2 * *moment2 + (1.0 - hyper->beta2) * gradient * gradient;
     double root = sqrt(*moment2) / sqrt(state->bias_correction2);
@@ -102,10 +103,11 @@ bp_status bpi_reference_update(bpi_backend *backend, const bpi_update_args *args
         return BP_STATUS_OK;
     for (int64_t k = 0; k < args->count; ++k) {
         double gradient = state->clip_factor * clamped(hyper, ((const double *)args->gradients)[k]);
+        double weight_decay = k < args->decayed ? hyper->weight_decay : 0.0;
         if (hyper->optimizer == BP_OPTIMIZER_SGD)
-            sgd(hyper, state, gradient, &parameters[k], state1 ? &state1[k] : NULL);
+            sgd(hyper, state, weight_decay, gradient, &parameters[k], state1 ? &state1[k] : NULL);
         else
-            adam(hyper, state, gradient, &parameters[k], &state1[k], &state2[k]);
+            adam(hyper, state, weight_decay, gradient, &parameters[k], &state1[k], &state2[k]);
     }
     return BP_STATUS_OK;
 }

@@ -189,6 +189,7 @@ static void run_update(scene *s)
         bpi_update_args args = {.hyper = &hyper,
                                 .state = &state,
                                 .count = count,
+                                .decayed = count / 32 * 16,
                                 .parameters = s->w.data,
                                 .gradients = gradients,
                                 .state1 = state1,

@@ -37,7 +37,7 @@ int bpt_states_of(const bpi_hyper *hyper)
 bpt_update_values bpt_update_random(bpi_type type, const bpi_hyper *hyper, int64_t count, uint64_t seed)
 {
     bpt_random random = {seed};
-    bpt_update_values values = {.count = count};
+    bpt_update_values values = {.count = count, .decayed = count};
     values.parameters = bpt_uniform(&random, type, -1.0, 1.0, count);
     values.gradients = bpt_uniform(&random, type, -1.0, 1.0, count);
     int states = bpt_states_of(hyper);
@@ -66,7 +66,12 @@ void bpt_update_step(bpt_device *device, const bpi_hyper *hyper, bpt_update_valu
     bpt_matrix state1 = bpt_parameters(device, 1, values->count, 1, values->state1);
     bpt_matrix state2 = bpt_parameters(device, 1, values->count, 1, values->state2);
     bpi_step_state *memory = bpt_upload(device, state, sizeof *state);
-    bpi_update_args args = {hyper, memory, parameters.view.ld, parameters.view.data, gradients.view.data, NULL, NULL};
+    bpi_update_args args = {.hyper = hyper,
+                            .state = memory,
+                            .count = parameters.view.ld,
+                            .decayed = values->decayed < values->count ? values->decayed : parameters.view.ld,
+                            .parameters = parameters.view.data,
+                            .gradients = gradients.view.data};
     args.state1 = values->state1 ? state1.view.data : NULL;
     args.state2 = values->state2 ? state2.view.data : NULL;
     BPT_RUN(device, update, &args);

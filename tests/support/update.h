@@ -16,6 +16,7 @@ enum { BPT_OPTIMIZER_CASES = 12 };
 /* The arrays of one parameter vector on the host, dense. */
 typedef struct bpt_update_values {
     int64_t count;
+    int64_t decayed; /* the first so many; below count a multiple of 8, see bpi_update_args */
     double *parameters, *gradients, *state1, *state2;
 } bpt_update_values;
 
