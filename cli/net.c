@@ -84,6 +84,9 @@ const option_spec optim_specs[OPTIM_COUNT] = {
      OPTION_UNLIMITED, OPTION_FIXED | OPTION_ABOVE},
     {"clip-value", OPTION_REAL, offsetof(settings, clip_value), "X", NULL, "limit of each gradient element", NULL, 0,
      OPTION_UNLIMITED, OPTION_FIXED | OPTION_ABOVE},
+    {"ema", OPTION_REAL, offsetof(settings, ema), "DECAY", "0",
+     "keep moving averages of all weights, for the test loss and for model.safetensors; such as 0.999", NULL, 0, 1,
+     OPTION_FIXED | OPTION_BELOW},
     {"accumulate", OPTION_COUNT, offsetof(settings, accumulate), "K", "1", "micro-batches of one step", NULL, 1,
      OPTION_UNLIMITED, OPTION_FIXED},
 };
@@ -181,5 +184,6 @@ bp_trainer_options net_trainer_options(const option_set *options, int64_t steps_
         .schedule_gamma = values->schedule_gamma,
         .seed = (uint64_t)values->seed,
         .decay_all = values->decay_all,
+        .ema_decay = values->ema,
     };
 }

@@ -51,6 +51,8 @@ void report_start(const training *t)
            bp_schedule_name((bp_schedule)v->schedule), (long long)v->batch);
     if (v->accumulate > 1)
         printf(" x %lld", (long long)v->accumulate);
+    if (v->ema > 0)
+        printf(", averages %.10g", v->ema);
     printf(", %lld epoch%s of %lld steps\n", (long long)v->epochs, v->epochs == 1 ? "" : "s",
            (long long)t->steps_per_epoch);
     report_backend(t);

@@ -16,10 +16,10 @@ static bp_status write_model(bpi_st_writer *writer, const bp_model *model)
     BPI_TRY(bpi_tensor_file_describe(writer, model));
     BPI_TRY(bpi_tensor_file_declare_counts(writer, model));
     BPI_TRY(bpi_tensor_file_declare(writer, model, ""));
-    BPI_TRY(bpi_tensor_file_declare_buffers(writer, model));
+    BPI_TRY(bpi_tensor_file_declare_buffers(writer, model, ""));
     BPI_TRY(bpi_tensor_file_write_counts(writer, model));
-    BPI_TRY(bpi_tensor_file_write(writer, model, model->parameters));
-    BPI_TRY(bpi_tensor_file_write_buffers(writer, model));
+    BPI_TRY(bpi_tensor_file_write(writer, model, model->shown));
+    BPI_TRY(bpi_tensor_file_write_buffers(writer, model, model->shown));
     return bpi_st_commit(writer);
 }
 
@@ -66,11 +66,14 @@ static bp_status load_weights(bpi_st_reader *reader, bp_model *model, const char
     BPI_TRY(bpi_alloc(context, bytes, path, &staged));
     BPI_TRY_GOTO(bpi_alloc(context, batches_bytes, path, (void **)&batches), status, done);
     BPI_TRY_GOTO(bpi_tensor_file_read(reader, model, path, "", staged), status, done);
-    BPI_TRY_GOTO(bpi_tensor_file_read_buffers(reader, model, path, staged, batches), status, done);
+    BPI_TRY_GOTO(bpi_tensor_file_read_buffers(reader, model, path, "", staged), status, done);
+    BPI_TRY_GOTO(bpi_tensor_file_read_counts(reader, model, path, batches), status, done);
     BPI_TRY_GOTO(bpi_tensor_file_standardization(reader, model, path, &mean, &std), status, done);
     if (mean)
         BPI_TRY_GOTO(bp_model_set_standardization(model, mean, std), status, done);
     BPI_TRY_GOTO(backend->ops->upload(backend, staged, bytes, model->parameters), status, done);
+    if (model->shown != model->parameters)
+        BPI_TRY_GOTO(backend->ops->upload(backend, staged, bytes, model->shown), status, done);
     for (int64_t i = 0; i < model->layer_count; i++)
         model->layers[i].batches_tracked = batches[i];
 done:

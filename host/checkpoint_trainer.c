@@ -1,6 +1,6 @@
 /* checkpoint_trainer.c: all that the next step depends on, in one file of its own: parameters, optimiser state,
- * standardisation, and the position {step, epoch, step in epoch, samples of an epoch}. And the gradients of a batch,
- * for other programs. */
+ * averages, standardisation, and the position {step, epoch, step in epoch, samples of an epoch}. And the gradients of a
+ * batch, for other programs. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +9,7 @@
 #include "host/trainer.h"
 
 #define POSITION "training.position"
+#define AVERAGE ".average" /* suffix of the names */
 
 enum { POSITION_FIELDS = 4, SUFFIX_BYTES = 32 };
 
@@ -26,14 +27,16 @@ static void state_suffix(const bp_trainer *trainer, int index, char suffix[SUFFI
 /* What must be the same for the next step to be the next one, as strings in the metadata. */
 typedef struct identity {
     const char *key;
+    const char *otherwise; /* the value of a file of before there was such a key; NULL: the key must be there */
     char value[64];
 } identity;
 
-enum { IDENTITY_FIELDS = 4 };
+enum { IDENTITY_FIELDS = 5 };
 
 static void identify(const bp_trainer *trainer, identity fields[IDENTITY_FIELDS])
 {
     const bp_trainer_options *o = &trainer->options;
+    memset(fields, 0, IDENTITY_FIELDS * sizeof *fields);
     fields[0].key = "training_optimizer";
     snprintf(fields[0].value, sizeof fields[0].value, "%s%s", bp_optimizer_name(o->optimizer),
              o->optimizer == BP_OPTIMIZER_SGD && o->momentum > 0.0 ? " with momentum" : "");
@@ -43,6 +46,9 @@ static void identify(const bp_trainer *trainer, identity fields[IDENTITY_FIELDS]
     snprintf(fields[2].value, sizeof fields[2].value, "%lld", (long long)o->accumulate);
     fields[3].key = "training_seed";
     snprintf(fields[3].value, sizeof fields[3].value, "%llu", (unsigned long long)o->seed);
+    fields[4].key = "training_ema_decay";
+    fields[4].otherwise = "0";
+    snprintf(fields[4].value, sizeof fields[4].value, "%.17g", o->ema_decay);
 }
 
 /* ---------------------------------------------------------------- save */
@@ -62,8 +68,11 @@ static bp_status declare(bpi_st_writer *writer, const bp_trainer *trainer)
         state_suffix(trainer, i, suffix);
         BPI_TRY(bpi_tensor_file_declare(writer, trainer->model, suffix));
     }
-    BPI_TRY(bpi_tensor_file_declare_buffers(writer, trainer->model));
-    return BP_STATUS_OK;
+    BPI_TRY(bpi_tensor_file_declare_buffers(writer, trainer->model, ""));
+    if (!trainer->average)
+        return BP_STATUS_OK;
+    BPI_TRY(bpi_tensor_file_declare(writer, trainer->model, AVERAGE));
+    return bpi_tensor_file_declare_buffers(writer, trainer->model, AVERAGE);
 }
 
 static bp_status write_all(bpi_st_writer *writer, const bp_trainer *trainer)
@@ -78,7 +87,11 @@ static bp_status write_all(bpi_st_writer *writer, const bp_trainer *trainer)
     BPI_TRY(bpi_tensor_file_write(writer, trainer->model, trainer->model->parameters));
     for (int i = 0; i < bpi_optimizer_states(&trainer->options); i++)
         BPI_TRY(bpi_tensor_file_write(writer, trainer->model, state_array(trainer, i)));
-    BPI_TRY(bpi_tensor_file_write_buffers(writer, trainer->model));
+    BPI_TRY(bpi_tensor_file_write_buffers(writer, trainer->model, trainer->model->parameters));
+    if (trainer->average) {
+        BPI_TRY(bpi_tensor_file_write(writer, trainer->model, trainer->average));
+        BPI_TRY(bpi_tensor_file_write_buffers(writer, trainer->model, trainer->average));
+    }
     return bpi_st_commit(writer);
 }
 
@@ -104,6 +117,7 @@ static bp_status check_identity(bpi_st_reader *reader, const bp_trainer *trainer
     identify(trainer, fields);
     for (int i = 0; i < IDENTITY_FIELDS; i++) {
         const char *stored = bpi_st_get_metadata(reader, fields[i].key);
+        stored = stored ? stored : fields[i].otherwise;
         if (!stored || strcmp(stored, fields[i].value) != 0)
             return BPI_FAIL(trainer->context, BP_STATUS_BAD_DATA,
                             "%s: %s is \"%.60s\" in the checkpoint and \"%s\" in this run", path, fields[i].key,
@@ -138,25 +152,36 @@ static bp_status read_position(bpi_st_reader *reader, const bp_trainer *trainer,
 /* Everything that the file holds for this trainer, in host memory. */
 typedef struct staged {
     int64_t position[POSITION_FIELDS];
-    void *arrays[3];  /* parameters and optimiser state, bpi_parameters_bytes each */
+    void *arrays[4];  /* parameters, optimiser state, averages, bpi_parameters_bytes each */
     int64_t *batches; /* [layer_count] */
     float *mean, *std;
 } staged;
+
+/* Parameters or averages, with what stands behind them. */
+static bp_status stage_whole(bpi_st_reader *reader, const bp_model *model, const char *path, const char *suffix,
+                             void **array)
+{
+    BPI_TRY(bpi_alloc(model->context, bpi_parameters_bytes(model), path, array));
+    BPI_TRY(bpi_tensor_file_read(reader, model, path, suffix, *array));
+    return bpi_tensor_file_read_buffers(reader, model, path, suffix, *array);
+}
 
 static bp_status stage(bpi_st_reader *reader, const bp_trainer *trainer, const char *path, staged *s)
 {
     const bp_model *model = trainer->model;
     BPI_TRY(check_identity(reader, trainer, path));
     BPI_TRY(read_position(reader, trainer, path, s->position));
-    for (int i = 0; i <= bpi_optimizer_states(&trainer->options); i++) {
-        char suffix[SUFFIX_BYTES] = "";
-        if (i > 0)
-            state_suffix(trainer, i - 1, suffix);
+    BPI_TRY(stage_whole(reader, model, path, "", &s->arrays[0]));
+    for (int i = 1; i <= bpi_optimizer_states(&trainer->options); i++) {
+        char suffix[SUFFIX_BYTES];
+        state_suffix(trainer, i - 1, suffix);
         BPI_TRY(bpi_alloc(trainer->context, bpi_parameters_bytes(model), path, &s->arrays[i]));
         BPI_TRY(bpi_tensor_file_read(reader, model, path, suffix, s->arrays[i]));
     }
+    if (trainer->average)
+        BPI_TRY(stage_whole(reader, model, path, AVERAGE, &s->arrays[3]));
     BPI_TRY(bpi_alloc(trainer->context, (size_t)model->layer_count * sizeof *s->batches, path, (void **)&s->batches));
-    BPI_TRY(bpi_tensor_file_read_buffers(reader, model, path, s->arrays[0], s->batches));
+    BPI_TRY(bpi_tensor_file_read_counts(reader, model, path, s->batches));
     return bpi_tensor_file_standardization(reader, model, path, &s->mean, &s->std);
 }
 
@@ -170,6 +195,8 @@ static bp_status take_over(bp_trainer *trainer, const staged *s)
     BPI_TRY(backend->ops->upload(backend, s->arrays[0], bytes, trainer->model->parameters));
     for (int i = 0; i < bpi_optimizer_states(&trainer->options); i++)
         BPI_TRY(backend->ops->upload(backend, s->arrays[i + 1], bytes, state_array(trainer, i)));
+    if (trainer->average)
+        BPI_TRY(backend->ops->upload(backend, s->arrays[3], bytes, trainer->average));
     for (int64_t i = 0; i < trainer->model->layer_count; i++)
         trainer->model->layers[i].batches_tracked = s->batches[i];
     trainer->epoch = s->position[1];
@@ -191,7 +218,7 @@ bp_status bp_trainer_load(bp_trainer *trainer, const char *path)
     bpi_st_reader_close(reader);
     if (status == BP_STATUS_OK)
         status = take_over(trainer, &s);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         bpi_free(context, s.arrays[i], bpi_parameters_bytes(trainer->model));
     bpi_free(context, s.batches, (size_t)trainer->model->layer_count * sizeof(int64_t));
     bpi_free(context, s.mean, (size_t)trainer->model->inputs * sizeof(float));

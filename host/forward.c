@@ -35,6 +35,7 @@ static bp_status finish_block(bpi_pass *pass, int64_t rows, int64_t index)
     bpi_layer *layer = &model->layers[index];
     const bpi_pass_layer *kept = &pass->layers[index];
     bool moves = pass->moves_running || !pass->gradients;
+    void *parameters = bpi_pass_parameters(pass);
     if (layer->block.norm == BP_NORM_BATCH && pass->gradients && rows < 2)
         return BPI_FAIL(model->context, BP_STATUS_INVALID_ARGUMENT,
                         "batch norm in block %lld: training wants at least 2 rows in a micro-batch",
@@ -43,10 +44,10 @@ static bp_status finish_block(bpi_pass *pass, int64_t rows, int64_t index)
         .spec = bpi_block_spec_of(layer),
         .training = pass->gradients,
         .u = bpi_view(kept->u, rows, layer->outputs, kept->ld),
-        .gamma = bpi_tensor_at(model, model->parameters, layer->gamma),
-        .beta = bpi_tensor_at(model, model->parameters, layer->beta),
-        .running_mean = moves ? bpi_tensor_at(model, model->parameters, layer->running_mean) : NULL,
-        .running_var = moves ? bpi_tensor_at(model, model->parameters, layer->running_var) : NULL,
+        .gamma = bpi_tensor_at(model, parameters, layer->gamma),
+        .beta = bpi_tensor_at(model, parameters, layer->beta),
+        .running_mean = moves ? bpi_tensor_at(model, parameters, layer->running_mean) : NULL,
+        .running_var = moves ? bpi_tensor_at(model, parameters, layer->running_var) : NULL,
         .mean = kept->mean,
         .inv_std = kept->inv_std,
         .key = bpi_dropout_key_of(pass, index),
@@ -64,12 +65,13 @@ bp_status bpi_forward(bpi_pass *pass, const bpi_plan_set *set)
     const bp_model *model = pass->model;
     bpi_backend *backend = model->context->backend;
     const void *x = pass->input;
+    void *parameters = bpi_pass_parameters(pass);
     for (int64_t i = 0; i < model->layer_count; i++) {
         const bpi_layer *layer = &model->layers[i];
         const bpi_pass_layer *kept = &pass->layers[i];
-        BPI_TRY(backend->ops->linear_forward(
-            backend, set->plans[i], x, bpi_tensor_at(model, model->parameters, layer->weight),
-            bpi_tensor_at(model, model->parameters, layer->bias), kept->z, layer->in_steps ? kept->u : kept->a));
+        BPI_TRY(backend->ops->linear_forward(backend, set->plans[i], x, bpi_tensor_at(model, parameters, layer->weight),
+                                             bpi_tensor_at(model, parameters, layer->bias), kept->z,
+                                             layer->in_steps ? kept->u : kept->a));
         if (layer->in_steps)
             BPI_TRY(finish_block(pass, set->rows, i));
         x = kept->out;

@@ -162,6 +162,7 @@ static bp_status make_parameters(bp_model *model, const bp_model_options *option
     bpi_backend *backend = model->context->backend;
     size_t bytes = bpi_parameters_bytes(model);
     BPI_TRY(backend->ops->allocate(backend, bytes, &model->parameters));
+    model->shown = model->parameters;
     return bpi_init_parameters(model, options);
 }
 

@@ -45,6 +45,7 @@ struct bp_model {
     int64_t parameter_count; /* elements of the parameters in the array, padding included */
     int64_t array_count;     /* and with the buffers behind them */
     void *parameters;        /* [array_count], backend memory, traits.parameter_type */
+    void *shown;             /* what is evaluated, saved and read: the parameters, or a trainer's averages of them */
     bool has_batch_norm;
     char *layers_text; /* the notation of the command line */
     size_t layers_text_bytes;

@@ -228,12 +228,13 @@ bp_status bp_model_get_tensor(const bp_model *model, const char *name, double *v
 {
     int64_t index;
     BPI_TRY(bpi_tensor_lookup(model, "bp_model_get_tensor", name, values, count, &index));
-    return bpi_tensor_read(model, model->parameters, index, values);
+    return bpi_tensor_read(model, model->shown, index, values);
 }
 
 bp_status bp_model_set_tensor(bp_model *model, const char *name, const double *values, int64_t count)
 {
     int64_t index;
     BPI_TRY(bpi_tensor_lookup(model, "bp_model_set_tensor", name, values, count, &index));
-    return bpi_tensor_write(model, model->parameters, index, values);
+    BPI_TRY(bpi_tensor_write(model, model->parameters, index, values));
+    return model->shown == model->parameters ? BP_STATUS_OK : bpi_tensor_write(model, model->shown, index, values);
 }

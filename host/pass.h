@@ -71,6 +71,12 @@ static inline bpi_matrix bpi_view(void *data, int64_t rows, int64_t cols, int64_
 bpi_block_spec bpi_block_spec_of(const bpi_layer *layer);
 bpi_dropout_key bpi_dropout_key_of(const bpi_pass *pass, int64_t index);
 
+/* The array that a pass takes weights from: only evaluation sees averages. */
+static inline void *bpi_pass_parameters(const bpi_pass *pass)
+{
+    return pass->gradients ? pass->model->parameters : pass->model->shown;
+}
+
 /* forward.c: x to the last out. */
 bp_status bpi_forward(bpi_pass *pass, const bpi_plan_set *set);
 

@@ -24,7 +24,9 @@ static bp_status update(bp_trainer *trainer)
                             .parameters = trainer->model->parameters,
                             .gradients = trainer->gradients,
                             .state1 = trainer->state1,
-                            .state2 = trainer->state2};
+                            .state2 = trainer->state2,
+                            .average = trainer->average,
+                            .averaged = trainer->model->array_count};
     BPI_TRY(backend->ops->update_prepare(backend, &trainer->hyper, trainer->gradients, args.count, args.state));
     return backend->ops->update(backend, &args);
 }

@@ -91,16 +91,18 @@ bp_status bpi_tensor_file_write_counts(bpi_st_writer *writer, const bp_model *mo
 }
 
 /* The running values stand at the end of the table. */
-bp_status bpi_tensor_file_declare_buffers(bpi_st_writer *writer, const bp_model *model)
+bp_status bpi_tensor_file_declare_buffers(bpi_st_writer *writer, const bp_model *model, const char *suffix)
 {
+    char name[NAME_BYTES];
     for (int64_t i = 0; i < model->buffer_count; i++) {
         const bpi_tensor *tensor = &model->tensors[model->tensor_count + i];
-        BPI_TRY(bpi_st_declare(writer, tensor->name, bpi_tensor_file_type(model), 1, &tensor->rows));
+        snprintf(name, sizeof name, "%s%s", tensor->name, suffix);
+        BPI_TRY(bpi_st_declare(writer, name, bpi_tensor_file_type(model), 1, &tensor->rows));
     }
     return BP_STATUS_OK;
 }
 
-bp_status bpi_tensor_file_write_buffers(bpi_st_writer *writer, const bp_model *model)
+bp_status bpi_tensor_file_write_buffers(bpi_st_writer *writer, const bp_model *model, const void *array)
 {
     size_t bytes = (size_t)largest_tensor(model) * sizeof(double);
     double *values;
@@ -108,7 +110,7 @@ bp_status bpi_tensor_file_write_buffers(bpi_st_writer *writer, const bp_model *m
     bp_status status = BP_STATUS_OK;
     for (int64_t i = 0; i < model->buffer_count && status == BP_STATUS_OK; i++) {
         int64_t index = model->tensor_count + i;
-        status = bpi_tensor_read(model, model->parameters, index, values);
+        status = bpi_tensor_read(model, array, index, values);
         if (status == BP_STATUS_OK)
             status = bpi_st_write(writer, values, model->tensors[index].rows);
     }
@@ -229,20 +231,25 @@ static bp_status read_batch_count(bpi_st_reader *reader, const bp_model *model, 
     return bpi_st_read_i64(reader, stored, batches);
 }
 
-bp_status bpi_tensor_file_read_buffers(bpi_st_reader *reader, const bp_model *model, const char *path, void *staged,
-                                       int64_t *batches)
+bp_status bpi_tensor_file_read_buffers(bpi_st_reader *reader, const bp_model *model, const char *path,
+                                       const char *suffix, void *staged)
 {
     size_t bytes = (size_t)largest_tensor(model) * sizeof(double);
     double *values;
     BPI_TRY(bpi_alloc(model->context, bytes, path, (void **)&values));
     bp_status status = BP_STATUS_OK;
     for (int64_t i = 0; i < model->buffer_count && status == BP_STATUS_OK; i++)
-        status = read_tensor(reader, model, path, "", model->tensor_count + i, values, staged);
-    for (int64_t i = 0; i < model->layer_count && status == BP_STATUS_OK; i++)
-        if (model->layers[i].running_mean >= 0)
-            status = read_batch_count(reader, model, path, &model->layers[i], &batches[i]);
+        status = read_tensor(reader, model, path, suffix, model->tensor_count + i, values, staged);
     bpi_free(model->context, values, bytes);
     return status;
+}
+
+bp_status bpi_tensor_file_read_counts(bpi_st_reader *reader, const bp_model *model, const char *path, int64_t *batches)
+{
+    for (int64_t i = 0; i < model->layer_count; i++)
+        if (model->layers[i].running_mean >= 0)
+            BPI_TRY(read_batch_count(reader, model, path, &model->layers[i], &batches[i]));
+    return BP_STATUS_OK;
 }
 
 static bp_status read_floats(bpi_st_reader *reader, const bp_model *model, const char *path, const char *key,

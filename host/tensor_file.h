@@ -15,16 +15,17 @@ bp_status bpi_tensor_file_declare(bpi_st_writer *writer, const bp_model *model, 
 bp_status bpi_tensor_file_write(bpi_st_writer *writer, const bp_model *model, const void *array);
 
 /* The same for what is no parameter: the number of batches that batch norm's running values followed (I64: before all
- * others), and those values. */
+ * others), and those values, of `array`. */
 bp_status bpi_tensor_file_declare_counts(bpi_st_writer *writer, const bp_model *model);
 bp_status bpi_tensor_file_write_counts(bpi_st_writer *writer, const bp_model *model);
-bp_status bpi_tensor_file_declare_buffers(bpi_st_writer *writer, const bp_model *model);
-bp_status bpi_tensor_file_write_buffers(bpi_st_writer *writer, const bp_model *model);
+bp_status bpi_tensor_file_declare_buffers(bpi_st_writer *writer, const bp_model *model, const char *suffix);
+bp_status bpi_tensor_file_write_buffers(bpi_st_writer *writer, const bp_model *model, const void *array);
 
 /* Into `staged` as below, and the numbers of batches into `batches` [layer_count]; a file that PyTorch wrote without
  * counting has none of these: 0. */
-bp_status bpi_tensor_file_read_buffers(bpi_st_reader *reader, const bp_model *model, const char *path, void *staged,
-                                       int64_t *batches);
+bp_status bpi_tensor_file_read_buffers(bpi_st_reader *reader, const bp_model *model, const char *path,
+                                       const char *suffix, void *staged);
+bp_status bpi_tensor_file_read_counts(bpi_st_reader *reader, const bp_model *model, const char *path, int64_t *batches);
 bool bpi_tensor_file_is_batch_count(const bp_model *model, const char *name);
 
 /* Reads every parameter into `staged`, host memory of bpi_parameters_bytes laid out as the parameters. BAD_DATA or

@@ -42,6 +42,8 @@ static bp_status check_numbers(bp_context *context, const bp_trainer_options *o)
         return wrong(context, "clip_norm", o->clip_norm, "above 0, or 0 for none");
     if (!within(o->clip_value, 0.0, (double)INFINITY))
         return wrong(context, "clip_value", o->clip_value, "above 0, or 0 for none");
+    if (!within(o->ema_decay, 0.0, 1.0))
+        return wrong(context, "ema_decay", o->ema_decay, "at least 0 and below 1");
     if (o->warmup_steps < 0)
         return wrong(context, "warmup_steps", (double)o->warmup_steps, "at least 0");
     if (!within(o->schedule_gamma, 0.0, (double)INFINITY))
@@ -108,7 +110,8 @@ static bpi_hyper hyper_of(const bp_trainer_options *o)
                        .warmup_steps = o->warmup_steps,
                        .total_steps = o->total_steps,
                        .schedule_step = o->schedule_step,
-                       .schedule_gamma = o->schedule_gamma};
+                       .schedule_gamma = o->schedule_gamma,
+                       .average_decay = o->ema_decay};
 }
 
 int bpi_optimizer_states(const bp_trainer_options *options)
@@ -152,7 +155,8 @@ bp_status bp_trainer_plan(const bp_model *model, const bp_trainer_options *optio
     size_t parameters = bpi_parameters_bytes(model);
     *plan = (bp_memory_plan){.parameter_bytes = parameters,
                              .gradient_bytes = parameters,
-                             .optimizer_bytes = parameters * (size_t)bpi_optimizer_states(&resolved),
+                             .optimizer_bytes =
+                                 parameters * (size_t)(bpi_optimizer_states(&resolved) + (resolved.ema_decay > 0.0)),
                              .activation_bytes = pass.memory,
                              .workspace_bytes = pass.workspace};
     plan->total_bytes = plan->gradient_bytes + plan->optimizer_bytes + plan->activation_bytes + plan->workspace_bytes;
@@ -174,7 +178,7 @@ static bp_status build(bp_trainer *trainer)
     BPI_TRY(plan_pass(trainer->model, trainer->options.batch, &rows, &pass));
     BPI_TRY(bpi_pass_create(trainer->model, rows, true, &trainer->pass));
     trainer->pass->dropout_seed = trainer->options.seed;
-    return BP_STATUS_OK;
+    return trainer->options.ema_decay > 0.0 ? bpi_average_create(trainer) : BP_STATUS_OK;
 }
 
 /* The words of a failed allocation, with what the whole trainer wants. */
@@ -230,6 +234,7 @@ void bp_trainer_destroy(bp_trainer *trainer)
     size_t bytes = bpi_parameters_bytes(trainer->model);
     bpi_step_graphs_release(trainer);
     bpi_pass_destroy(trainer->pass);
+    bpi_average_destroy(trainer);
     backend->ops->release(backend, trainer->gradients, bytes);
     backend->ops->release(backend, trainer->state1, bytes);
     backend->ops->release(backend, trainer->state2, bytes);

@@ -38,6 +38,7 @@ struct bp_trainer {
     bpi_hyper hyper;
     bpi_pass *pass;                    /* rows: options.batch; pass->state is the trainer's */
     void *gradients, *state1, *state2; /* backend, laid out as the parameters; NULL where the optimiser has none */
+    void *average;                     /* likewise: moving averages, which the model shows; NULL: none */
     int64_t last_rows;                 /* samples of the last step */
     int64_t epoch, step_in_epoch;      /* done: whole epochs, and steps of the one that is under way */
     int64_t data_rows;                 /* samples of an epoch; 0: bp_train was not called yet */
@@ -49,6 +50,11 @@ struct bp_trainer {
 /* The arrays of state that an optimiser keeps, and what PyTorch calls them. */
 int bpi_optimizer_states(const bp_trainer_options *options);
 const char *bpi_optimizer_state_name(bp_optimizer optimizer, int index);
+
+/* average.c: makes the array of averages, equal to the parameters, and lets the model show it; and gives it up: the
+ * model keeps the averages as its parameters. */
+bp_status bpi_average_create(bp_trainer *trainer);
+void bpi_average_destroy(bp_trainer *trainer);
 
 /* One step on rows of a source: index [rows], or first, first + 1, ... (step.c). */
 bp_status bpi_step(bp_trainer *trainer, const bpi_source *source, const int64_t *index, int64_t first, int64_t rows);

@@ -77,4 +77,13 @@ static inline bpi_update_bound bpi_update_bound_of(const bpi_roundoff *r, const 
                                                 : bpi_adam_bound(r, hyper, state, e);
 }
 
+/* The moving average after the step, from a parameter that is off by `parameter_bound`: the weight, the difference and
+ * the sum are rounded. */
+static inline double bpi_average_bound(const bpi_roundoff *r, double weight, double average, double value,
+                                       double parameter_bound)
+{
+    double u = r->sum * (1.0 + 0x1p-8);
+    return weight * parameter_bound + 4.0 * u * (fabs(average) + fabs(value)) + 4.0 * r->quantum;
+}
+
 #endif

@@ -84,6 +84,7 @@ typedef struct bpi_hyper {
     bp_schedule schedule;
     int64_t warmup_steps, total_steps, schedule_step;
     double schedule_gamma;
+    double average_decay; /* of the moving averages */
 } bpi_hyper;
 
 /* Lives in the backend's memory, one a trainer; plain bytes for upload and download. */
@@ -219,8 +220,10 @@ typedef struct bpi_update_args {
     int64_t decayed;  /* the first so many of them get weight decay: a multiple of traits.alignment */
     void *parameters; /* in and out */
     const void *gradients;
-    void *state1; /* momentum buffer, or first moment; NULL for sgd without momentum */
-    void *state2; /* second moment; NULL for sgd */
+    void *state1;     /* momentum buffer, or first moment; NULL for sgd without momentum */
+    void *state2;     /* second moment; NULL for sgd */
+    void *average;    /* moving averages of the parameters and of what lies behind them; NULL: none wanted */
+    int64_t averaged; /* elements of average, >= count; where it is more, count is a multiple of traits.alignment */
 } bpi_update_args;
 
 /* ---------------------------------------------------------------- the table */
@@ -324,8 +327,9 @@ struct bpi_ops {
     bp_status (*update_prepare)(bpi_backend *backend, const bpi_hyper *hyper, const void *gradients, int64_t count,
                                 bpi_step_state *state);
 
-    /* update: clamp, clip, decay and move all parameters, and their state, in one pass. Nothing where state->nonfinite.
-     */
+    /* update: clamp, clip, decay and move all parameters, and their state, in one pass; and, in the same one,
+     * average += (1 - average_decay) (parameters - average), in the first step average = parameters. Nothing where
+     * state->nonfinite. */
     bp_status (*update)(bpi_backend *backend, const bpi_update_args *args);
 
     /* ---- optional: NULL where a backend has none ---- */

@@ -155,6 +155,8 @@ static const bad_input cases[] = {
     {2, "momentum", "train " XY OUT " --optimizer adam --momentum 0.9"},
     {2, "decay_all|weight_decay", "train " XY OUT " --decay-all"},
     {2, "--weight-decay", "train " XY OUT " --weight-decay -0.1"},
+    {2, "--ema", "train " XY OUT " --ema 1"},
+    {2, "--ema", "train " XY OUT " --ema -0.5"},
     {2, "schedule_step", "train " XY OUT " --schedule step"},
     {2, "huber_delta", "train " XY OUT " --huber-delta 2"},
     {2, "--init-gain|0 is out of range", "train " XY OUT " --init-gain 0"},

@@ -45,6 +45,7 @@ static void open_training(training *t, bool captures)
                                   .optimizer = BP_OPTIMIZER_ADAMW,
                                   .weight_decay = 0.01,
                                   .clip_norm = 1.0,
+                                  .ema_decay = 0.9,
                                   .schedule = BP_SCHEDULE_COSINE,
                                   .warmup_steps = 2,
                                   .total_steps = STEPS};
@@ -83,6 +84,12 @@ Test(cuda_step, recorded_gives_the_bits_of_one_that_is_not)
         losses[s] = a.loss;
     }
     cr_assert_lt(losses[STEPS - 1], losses[0]);
+    int64_t count;
+    double *averages[2] = {bpt_model_parameters(recorded.context, recorded.model, &count),
+                           bpt_model_parameters(plain.context, plain.model, &count)};
+    bpt_same_bits(averages[0], averages[1], count, "averages");
+    free(averages[0]);
+    free(averages[1]);
     cr_assert_not_null(recorded.trainer->graphs[1].graph, "two kinds of part were recorded");
     close_training(&recorded);
     close_training(&plain);

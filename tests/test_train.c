@@ -28,6 +28,7 @@ static const bp_trainer_options recipes[] = {
      .weight_decay = 0.01,
      .clip_value = 0.5,
      .warmup_steps = 5},
+    {.batch = 96, .optimizer = BP_OPTIMIZER_ADAM, .lr = 0.01, .ema_decay = 0.9},
 };
 
 enum { RECIPES = sizeof recipes / sizeof recipes[0] };

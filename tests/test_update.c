@@ -121,6 +121,79 @@ Test(update, decays_the_first_so_many_elements_alone)
     }
 }
 
+/* ---------------------------------------------------------------- moving averages */
+
+static bpt_update_values with_average(bpi_type type, const bpi_hyper *hyper, int64_t count, int64_t behind)
+{
+    bpt_update_values values = bpt_update_random(type, hyper, count + behind, 105);
+    bpt_random random = {106};
+    values.count = values.decayed = count;
+    values.behind = behind;
+    values.average = bpt_uniform(&random, type, -1.0, 1.0, count + behind);
+    return values;
+}
+
+static void compare_averages(bpt_device *device, bpt_device *judge, const bpt_optimizer_case *what, int64_t count,
+                             int64_t behind)
+{
+    bpi_hyper hyper = what->hyper;
+    hyper.average_decay = 0.97;
+    bpt_update_values before = with_average(device->backend->traits.parameter_type, &hyper, count, behind);
+    bpt_update_values got = before, want = before, without = before;
+    without.average = NULL;
+    bpi_step_state state = state_before(), of_judge = state_before(), of_without = state_before();
+    bpt_update_step(device, &hyper, &got, &state);
+    bpt_update_step(judge, &hyper, &want, &of_judge);
+    bpt_update_step(device, &hyper, &without, &of_without);
+    const char *name = device->target->name;
+    bpt_same_bits(got.parameters, without.parameters, count + behind, "%s %s: the update itself", name, what->name);
+    double *bound = bpt_doubles(count + behind);
+    for (int64_t k = 0; k < count + behind; ++k) {
+        double off = fabs(got.parameters[k] - want.parameters[k]); /* judged above, by the update's own test */
+        bound[k] = bpi_average_bound(&device->roundoff, 0.03, before.average[k], want.parameters[k], off);
+    }
+    bpt_compare(got.average, want.average, bound, count + behind, "%s %s averages", name, what->name);
+}
+
+Test(update, averages_the_parameters_and_what_lies_behind_them_within_the_bound_of_the_reference)
+{
+    /* what lies behind: nothing, a part of a chunk, more than one chunk of the cpu backend */
+    static const int64_t sizes[][2] = {{1, 0}, {33, 0}, {1000, 24}, {16384, 16}, {70000, 20003}, {4099, 0}};
+    bpt_device *judge = bpt_open(bpt_target_at(0), 1);
+    for (int t = 1; bpt_target_at(t); ++t) {
+        bpt_device *device = bpt_open(bpt_target_at(t), 2);
+        for (size_t n = 0; n < sizeof sizes / sizeof *sizes; ++n)
+            for (int c = 0; c < BPT_OPTIMIZER_CASES; ++c) {
+                compare_averages(device, judge, &bpt_optimizer_cases[c], sizes[n][0], sizes[n][1]);
+                bpt_clean();
+            }
+        bpt_close(device);
+    }
+    bpt_close(judge);
+}
+
+Test(update, copies_the_first_average_and_leaves_averages_where_a_gradient_is_not_finite)
+{
+    for (int t = 0; bpt_target_at(t); ++t) {
+        bpt_device *device = bpt_open(bpt_target_at(t), 2);
+        for (int c = 0; c < BPT_OPTIMIZER_CASES; ++c) {
+            bpi_hyper hyper = bpt_optimizer_cases[c].hyper;
+            hyper.average_decay = 0.999;
+            const char *name = bpt_optimizer_cases[c].name;
+            bpt_update_values before = with_average(device->backend->traits.parameter_type, &hyper, 1000, 24);
+            bpt_update_values first = before, bad = before;
+            bpi_step_state state = {0}, of_bad = state_before();
+            bpt_update_step(device, &hyper, &first, &state);
+            bpt_same_bits(first.average, first.parameters, 1024, "%s %s, first step", device->target->name, name);
+            bad.gradients[7] = (double)NAN;
+            bpt_update_step(device, &hyper, &bad, &of_bad);
+            bpt_same_bits(bad.average, before.average, 1024, "%s %s, not finite", device->target->name, name);
+            bpt_clean();
+        }
+        bpt_close(device);
+    }
+}
+
 Test(update, gives_the_same_bits_on_every_run_and_for_1_and_2_threads)
 {
     for (int t = 0; bpt_target_at(t); ++t) {

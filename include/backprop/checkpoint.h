@@ -12,10 +12,10 @@
 extern "C" {
 #endif
 
-/* Writes the parameters, dense, under PyTorch's names and shapes: F32, or F64 from `reference`. Metadata (strings):
- * format "pt", backprop_layers, backprop_inputs, backprop_loss with its constants, and input_mean and input_std as JSON
- * arrays where the model holds a standardisation.
- * errors    IO (which file, what the system said), OUT_OF_MEMORY */
+/* Writes the parameters (their moving averages, where a trainer keeps some), dense, under PyTorch's names and shapes:
+ * F32, or F64 from `reference`. Metadata (strings): format "pt", backprop_layers, backprop_inputs, backprop_loss with
+ * its constants, and input_mean and input_std as JSON arrays where the model holds a standardisation. errors    IO
+ * (which file, what the system said), OUT_OF_MEMORY */
 BP_API bp_status bp_model_save(const bp_model *model, const char *path);
 
 /* Makes a model from a file that bp_model_save wrote. */
@@ -27,8 +27,8 @@ BP_API bp_status bp_model_load(bp_context *context, const char *path, bp_model *
  * errors    NOT_FOUND, BAD_DATA (tensor and both shapes named), IO */
 BP_API bp_status bp_model_load_weights(bp_model *model, const char *path);
 
-/* Writes and reads all that the next step depends on: parameters, optimiser state, standardisation, step, epoch and
- * position in the epoch; so a resumed run ends in the same bits as one that was never interrupted.
+/* Writes and reads all that the next step depends on: parameters, optimiser state, moving averages, standardisation,
+ * step, epoch and position in the epoch; so a resumed run ends in the same bits as one that was never interrupted.
  * errors    as above; BAD_DATA where the file belongs to another network or optimiser */
 BP_API bp_status bp_trainer_save(const bp_trainer *trainer, const char *path);
 BP_API bp_status bp_trainer_load(bp_trainer *trainer, const char *path);

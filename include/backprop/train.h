@@ -71,6 +71,12 @@ typedef struct bp_trainer_options {
     double schedule_gamma; /* 0: 0.1 */
     uint64_t seed;         /* of the shuffling and of dropout */
     bool decay_all;        /* weight decay on biases and on norms' parameters too, as torch.optim does by default */
+    double ema_decay; /* > 0: keep moving averages of all tensors, average += (1 - ema_decay) (value - average) in every
+                         step, running means and variances among them; the first step copies (PyTorch's
+                         AveragedModel with use_buffers). [0, 1); 0: none. The model then shows its averages:
+                         bp_evaluate, bp_model_predict, bp_model_save and bp_model_get_tensor see them, while steps go
+                         on from the weights themselves; what is written into the model goes into both. Once the
+                         trainer is destroyed, the model has the averages alone. One such trainer a model. */
 } bp_trainer_options;
 
 /* Plans all memory and all products for the model and the batch, and allocates. The model must outlive the trainer.
@@ -82,7 +88,7 @@ BP_API void bp_trainer_destroy(bp_trainer *trainer); /* accepts NULL */
 typedef struct bp_memory_plan {
     size_t parameter_bytes; /* held by the model already */
     size_t gradient_bytes;
-    size_t optimizer_bytes;
+    size_t optimizer_bytes;  /* with the moving averages */
     size_t activation_bytes; /* activations, error terms and one batch of inputs and targets */
     size_t workspace_bytes;
     size_t total_bytes; /* of the trainer: all above without the parameters */

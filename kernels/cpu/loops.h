@@ -83,6 +83,7 @@ typedef struct bpi_cpu_loops {
 
     bpi_cpu_square_sum (*square_sum)(int64_t count, const float *gradients, float clip_value);
     void (*update)(const bpi_cpu_move *update, int64_t first, int64_t count);
+    void (*average)(const bpi_update_scalars *scalars, int64_t count, const float *values, float *averages);
 
     /* Rows first .. first + rows - 1 of the batch. */
     void (*load)(const bpi_load_args *args, int64_t first, int64_t rows);

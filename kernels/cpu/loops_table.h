@@ -24,5 +24,6 @@ const bpi_cpu_loops BPI_CPU_TABLE = {
     .loss = loss_rows,
     .square_sum = square_sum,
     .update = update_parameters,
+    .average = average_values,
     .load = load,
 };

@@ -127,3 +127,11 @@ static void update_parameters(const bpi_cpu_move *update, int64_t first, int64_t
         break;
     }
 }
+
+static void average_values(const bpi_update_scalars *scalars, int64_t count, const float *values, float *averages)
+{
+    const bpi_update_scalars s = *scalars;
+#pragma omp simd
+    for (int64_t k = 0; k < count; ++k)
+        averages[k] = bpi_averaged(averages[k], values[k], &s);
+}

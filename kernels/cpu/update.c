@@ -66,7 +66,8 @@ static bpi_update_scalars scalars_of(const bpi_hyper *hyper, const bpi_step_stat
                                     .bias_correction2 = state->bias_correction2,
                                     .weight_decay = weight_decay,
                                     .clip_value = hyper->clip_value,
-                                    .clip_factor = state->clip_factor};
+                                    .clip_factor = state->clip_factor,
+                                    .average_weight = bpi_average_weight(hyper->average_decay, state->step)};
     return bpi_update_scalars_of(&settings);
 }
 
@@ -74,18 +75,24 @@ typedef struct move {
     const bpi_cpu_loops *loops;
     bpi_cpu_move decayed, plain; /* the same but for the decay */
     int64_t decayed_count, count;
+    float *average;
+    int64_t averaged;
 } move;
 
 static void update_chunk(void *context, int64_t chunk, int thread)
 {
     (void)thread;
     const move *work = context;
-    int64_t first = chunk * BPI_CPU_CHUNK, end = first + chunk_count(work->count, chunk);
+    int64_t first = chunk * BPI_CPU_CHUNK, end = first + BPI_CPU_CHUNK;
+    end = end < work->count ? end : work->count; /* before `first` where only averages are left */
     int64_t border = work->decayed_count < first ? first : work->decayed_count < end ? work->decayed_count : end;
     if (first < border)
         work->loops->update(&work->decayed, first, border - first);
     if (border < end)
         work->loops->update(&work->plain, border, end - border);
+    if (work->average) /* while the chunk is in the cache */
+        work->loops->average(&work->plain.scalars, chunk_count(work->averaged, chunk), work->plain.parameters + first,
+                             work->average + first);
 }
 
 bp_status bpi_cpu_update(bpi_backend *backend, const bpi_update_args *args)
@@ -103,10 +110,12 @@ bp_status bpi_cpu_update(bpi_backend *backend, const bpi_update_args *args)
                              .state1 = args->state1,
                              .state2 = args->state2},
                  .decayed_count = args->decayed,
-                 .count = args->count};
+                 .count = args->count,
+                 .average = args->average,
+                 .averaged = args->average ? args->averaged : args->count};
     work.plain = work.decayed;
     work.plain.scalars = scalars_of(args->hyper, args->state, 0.0);
-    bpi_cpu_run(cpu->pool, bpi_cpu_threads_for_loop(cpu->threads, args->count), bpi_cpu_chunks(args->count),
+    bpi_cpu_run(cpu->pool, bpi_cpu_threads_for_loop(cpu->threads, work.averaged), bpi_cpu_chunks(work.averaged),
                 update_chunk, &work);
     return BP_STATUS_OK;
 }

@@ -139,6 +139,7 @@ __device__ static bpi_update_scalars scalars_of(const bpi_hyper &hyper, const bp
     settings.weight_decay = hyper.weight_decay;
     settings.clip_value = hyper.clip_value;
     settings.clip_factor = state.clip_factor;
+    settings.average_weight = bpi_average_weight(hyper.average_decay, state.step);
     return bpi_update_scalars_of(&settings);
 }
 
@@ -148,11 +149,25 @@ struct move {
     float *parameters;
     const float *gradients;
     float *state1, *state2;
+    float *average; /* NULL: none */
+    int64_t span;   /* elements of average; without one, count */
 };
 
+template <int W>
+__device__ __forceinline__ void average_cells(const move &work, int64_t k, const bpi_cuda_cells<W> &values,
+                                              const bpi_update_scalars &scalars)
+{
+    bpi_cuda_cells<W> average = read_cells<W>(work.average, k, work.span);
+#pragma unroll
+    for (int i = 0; i < W; ++i)
+        average.v[i] = bpi_averaged(average.v[i], values.v[i], &scalars);
+    write_cells<W>(work.average, k, work.span, average);
+}
+
 /* update: clamp, clip, decay and move all parameters and their state: see ops.h.
- * grid   (bpi_cuda_blocks_of count), block (256): a warp reads 512 neighbouring bytes of each array
- * moves  adam, adamw 28 bytes a parameter, momentum 20, sgd 12; bound by memory; four arrays are four loads in flight
+ * grid   (bpi_cuda_blocks_of span), block (256): a warp reads 512 neighbouring bytes of each array
+ * moves  adam, adamw 28 bytes a parameter, momentum 20, sgd 12, 8 more for an average; bound by memory; four arrays are
+ *        four loads in flight
  * order  element by element; the step's scalars in double, once a block
  * edges  count not a multiple of 4: the last thread takes single elements; decayed is one: no four are split by it;
  *        nonfinite gradients: nothing is read */
@@ -168,7 +183,11 @@ template <rule RULE, int W> BPI_CUDA_KERNEL update(bpi_hyper hyper, move work)
     bpi_update_scalars scalars = shared_scalars;
     const float weight_decay = scalars.weight_decay, lr_weight_decay = scalars.lr_weight_decay;
     const int64_t step = (int64_t)gridDim.x * BPI_CUDA_THREADS * W;
-    for (int64_t k = ((int64_t)blockIdx.x * BPI_CUDA_THREADS + threadIdx.x) * W; k < work.count; k += step) {
+    for (int64_t k = ((int64_t)blockIdx.x * BPI_CUDA_THREADS + threadIdx.x) * W; k < work.span; k += step) {
+        if (k >= work.count) { /* behind the parameters: only averaged */
+            average_cells<W>(work, k, read_cells<W>(work.parameters, k, work.span), scalars);
+            continue;
+        }
         scalars.weight_decay = k < work.decayed ? weight_decay : 0.0f;
         scalars.lr_weight_decay = k < work.decayed ? lr_weight_decay : 0.0f;
         bpi_cuda_cells<W> p = read_cells<W>(work.parameters, k, work.count);
@@ -190,13 +209,16 @@ template <rule RULE, int W> BPI_CUDA_KERNEL update(bpi_hyper hyper, move work)
             write_cells<W>(work.state1, k, work.count, s1);
         if (second_state)
             write_cells<W>(work.state2, k, work.count, s2);
+        if (work.average)
+            average_cells<W>(work, k, p, scalars);
     }
 }
 
 template <rule RULE> static void launch(cudaStream_t stream, const bpi_hyper &hyper, const move &work)
 {
-    const dim3 grid((unsigned)bpi_cuda_blocks_of(work.count)), block(BPI_CUDA_THREADS);
-    if (in_quads(work.parameters) && in_quads(work.gradients) && in_quads(work.state1) && in_quads(work.state2))
+    const dim3 grid((unsigned)bpi_cuda_blocks_of(work.span)), block(BPI_CUDA_THREADS);
+    if (in_quads(work.parameters) && in_quads(work.gradients) && in_quads(work.state1) && in_quads(work.state2) &&
+        in_quads(work.average))
         update<RULE, 4><<<grid, block, 0, stream>>>(hyper, work);
     else
         update<RULE, 1><<<grid, block, 0, stream>>>(hyper, work);
@@ -211,7 +233,9 @@ extern "C" cudaError_t bpi_cuda_run_update(cudaStream_t stream, const bpi_update
                        static_cast<float *>(args->parameters),
                        static_cast<const float *>(args->gradients),
                        static_cast<float *>(args->state1),
-                       static_cast<float *>(args->state2)};
+                       static_cast<float *>(args->state2),
+                       static_cast<float *>(args->average),
+                       args->average ? args->averaged : args->count};
     switch (hyper.optimizer) {
     case BP_OPTIMIZER_SGD:
         if (!work.state1)

@@ -17,8 +17,9 @@ typedef struct bpi_update_settings {
     double beta1, beta2, epsilon;              /* adam, adamw */
     double bias_correction1, bias_correction2; /* 1 - beta^step, see bpi_bias_correction; 1 for sgd */
     double weight_decay;
-    double clip_value;  /* 0: off */
-    double clip_factor; /* 1: off */
+    double clip_value;     /* 0: off */
+    double clip_factor;    /* 1: off */
+    double average_weight; /* of a new value in the moving average: bpi_average_weight */
 } bpi_update_settings;
 
 /* The same in f32, in the form that the update needs. */
@@ -33,6 +34,7 @@ typedef struct bpi_update_scalars {
     float lr_over_correction1;      /* lr / (1 - beta1^step) */
     float inverse_root_correction2; /* 1 / sqrt(1 - beta2^step) */
     float epsilon;
+    float average_weight;
 } bpi_update_scalars;
 
 BPI_MATH_FN bpi_update_scalars bpi_update_scalars_of(const bpi_update_settings *settings)
@@ -49,6 +51,7 @@ BPI_MATH_FN bpi_update_scalars bpi_update_scalars_of(const bpi_update_settings *
     s.lr_over_correction1 = (float)(settings->lr / settings->bias_correction1);
     s.inverse_root_correction2 = (float)(1.0 / __builtin_sqrt(settings->bias_correction2));
     s.epsilon = (float)settings->epsilon;
+    s.average_weight = (float)settings->average_weight;
     return s;
 }
 
@@ -108,6 +111,19 @@ BPI_MATH_FN bpi_updated bpi_adam_move(float p, float g, float m, float v, const 
     float denominator = bpi_fmaf(bpi_sqrt(next.state2), s->inverse_root_correction2, s->epsilon);
     next.parameter = bpi_fmaf(-s->lr_over_correction1, next.state1 / denominator, p);
     return next;
+}
+
+/* 1 in step 1: the first average is the first value, as in torch.optim.swa_utils.AveragedModel. */
+BPI_MATH_FN double bpi_average_weight(double average_decay, int64_t step)
+{
+    return step > 1 ? 1.0 - average_decay : 1.0;
+}
+
+/* average + weight (value - average), which rounds a weight of 0.001 and not 0.999; exactly the value where that is 1.
+ */
+BPI_MATH_FN float bpi_averaged(float average, float value, const bpi_update_scalars *s)
+{
+    return s->average_weight < 1.0f ? bpi_fmaf(s->average_weight, value - average, average) : value;
 }
 
 /* Adam: the decay goes into the gradient. */

@@ -93,6 +93,15 @@ static void adam(const bpi_hyper *hyper, const bpi_step_state *state, double wei
     *parameter -= state->lr / state->bias_correction1 * *moment1 / (root + hyper->epsilon);
 }
 
+static void average(const bpi_update_args *args)
+{
+    double decay = args->state->step > 1 ? args->hyper->average_decay : 0.0;
+    const double *values = args->parameters;
+    double *averages = args->average;
+    for (int64_t k = 0; k < args->averaged; ++k)
+        averages[k] = decay * averages[k] + (1.0 - decay) * values[k];
+}
+
 bp_status bpi_reference_update(bpi_backend *backend, const bpi_update_args *args)
 {
     (void)backend;
@@ -109,5 +118,7 @@ bp_status bpi_reference_update(bpi_backend *backend, const bpi_update_args *args
         else
             adam(hyper, state, weight_decay, gradient, &parameters[k], &state1[k], &state2[k]);
     }
+    if (args->average)
+        average(args);
     return BP_STATUS_OK;
 }

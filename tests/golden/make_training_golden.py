@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Makes training.json: whole networks that PyTorch trains for some steps in double precision, every parameter after each.
+"""Makes training.json: whole networks that PyTorch trains for some steps in double precision, every parameter after each;
+with "ema_decay", what torch.optim.swa_utils.AveragedModel makes of them instead, running statistics too.
 
 Weight decay as PyTorch's parameter groups have it: one group with decay for the weights of the linear layers, one
 without for biases and norms; or one group of all. The reference backend is held to them, step by step, by
@@ -26,6 +27,8 @@ CASES = {
                            "clip_norm": 0.5},
     "adam": {"optimizer": "adam", "lr": 0.02, "weight_decay": 0.3},
     "adamw": {"optimizer": "adamw", "lr": 0.02, "weight_decay": 0.5},
+    "sgd_ema": {"optimizer": "sgd", "lr": 0.1, "weight_decay": 0.1, "ema_decay": 0.8},
+    "adamw_ema": {"optimizer": "adamw", "lr": 0.02, "weight_decay": 0.5, "ema_decay": 0.5},
     "momentum_decay_all": {"optimizer": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 0.1, "decay_all": True},
     "adam_decay_all": {"optimizer": "adam", "lr": 0.02, "weight_decay": 0.3, "decay_all": True},
     "adamw_decay_all": {"optimizer": "adamw", "lr": 0.02, "weight_decay": 0.5, "decay_all": True},
@@ -55,8 +58,15 @@ def optimizer_of(network, settings):
     return kind(groups, lr=settings["lr"])
 
 
-def values_of(network):
-    return {name: tensor.flatten().tolist() for name, tensor in network.named_parameters()}
+def averaged(network, decay):
+    return torch.optim.swa_utils.AveragedModel(
+        network, avg_fn=lambda average, value, count: decay * average + (1 - decay) * value, use_buffers=True)
+
+
+def values_of(network, buffers):
+    """Without the counts of batches, which are no values of the network."""
+    tensors = list(network.named_parameters()) + (list(network.named_buffers()) if buffers else [])
+    return {name: tensor.flatten().tolist() for name, tensor in tensors if tensor.is_floating_point()}
 
 
 def train(settings, seed):
@@ -66,7 +76,8 @@ def train(settings, seed):
         for parameter in network.parameters():
             parameter.copy_(torch.from_numpy(draw(random, *parameter.shape)))
     x, classes = draw(random, STEPS, BATCH, INPUTS), random.randint(0, 4, (STEPS, BATCH))
-    start, after = values_of(network), []
+    start, after = values_of(network, False), []
+    average = averaged(network, settings["ema_decay"]) if "ema_decay" in settings else None
     optimizer = optimizer_of(network, settings)
     for step in range(STEPS):
         optimizer.zero_grad()
@@ -74,7 +85,9 @@ def train(settings, seed):
         torch.nn.functional.cross_entropy(outputs, torch.from_numpy(classes[step])).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), settings.get("clip_norm", float("inf")))
         optimizer.step()
-        after.append(values_of(network))
+        if average:
+            average.update_parameters(network)
+        after.append(values_of(average.module if average else network, True))
     return {"x": x.tolist(), "classes": classes.tolist(), "start": start, "after": after}
 
 

@@ -61,17 +61,23 @@ void bpt_update_prepare(bpt_device *device, const bpi_hyper *hyper, const double
 void bpt_update_step(bpt_device *device, const bpi_hyper *hyper, bpt_update_values *values, bpi_step_state *state)
 {
     bpt_update_prepare(device, hyper, values->gradients, values->count, state);
-    bpt_matrix parameters = bpt_parameters(device, 1, values->count, 1, values->parameters);
+    int64_t whole = values->count + values->behind;
+    bpt_matrix parameters = bpt_parameters(device, 1, whole, 1, values->parameters);
+    bpt_matrix average = bpt_parameters(device, 1, whole, 1, values->average);
     bpt_matrix gradients = bpt_parameters(device, 1, values->count, 1, values->gradients);
     bpt_matrix state1 = bpt_parameters(device, 1, values->count, 1, values->state1);
     bpt_matrix state2 = bpt_parameters(device, 1, values->count, 1, values->state2);
     bpi_step_state *memory = bpt_upload(device, state, sizeof *state);
     bpi_update_args args = {.hyper = hyper,
                             .state = memory,
-                            .count = parameters.view.ld,
-                            .decayed = values->decayed < values->count ? values->decayed : parameters.view.ld,
+                            .count = values->behind ? values->count : parameters.view.ld,
+                            .decayed = values->decayed < values->count ? values->decayed : values->count,
                             .parameters = parameters.view.data,
                             .gradients = gradients.view.data};
+    if (values->average) {
+        args.average = average.view.data;
+        args.averaged = parameters.view.ld;
+    }
     args.state1 = values->state1 ? state1.view.data : NULL;
     args.state2 = values->state2 ? state2.view.data : NULL;
     BPT_RUN(device, update, &args);
@@ -80,10 +86,12 @@ void bpt_update_step(bpt_device *device, const bpi_hyper *hyper, bpt_update_valu
     bpt_download(device, memory, sizeof after, &after);
     cr_assert_eq(memcmp(&after, state, sizeof after), 0, "%s: update changed the step's state", device->target->name);
     values->parameters = bpt_get(&parameters);
+    values->average = values->average ? bpt_get(&average) : NULL;
     values->state1 = values->state1 ? bpt_get(&state1) : NULL;
     values->state2 = values->state2 ? bpt_get(&state2) : NULL;
     device->ops->release(device->backend, memory, sizeof after);
     bpt_release(&parameters);
+    bpt_release(&average);
     bpt_release(&gradients);
     bpt_release(&state1);
     bpt_release(&state2);

@@ -18,6 +18,8 @@ typedef struct bpt_update_values {
     int64_t count;
     int64_t decayed; /* the first so many; below count a multiple of 8, see bpi_update_args */
     double *parameters, *gradients, *state1, *state2;
+    int64_t behind;  /* elements of average beyond count, of parameters too */
+    double *average; /* [count + behind]; NULL: none */
 } bpt_update_values;
 
 /* How many arrays of state the settings need: 0 for sgd without momentum. */
