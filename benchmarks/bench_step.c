@@ -129,20 +129,24 @@ static bool bench(bp_context *context, const settings *how, const bp_peaks *peak
     return done;
 }
 
+static json_t *describe(const bpb_case *c)
+{
+    return json_pack("{sI ss ss sI sf sf sf}", "inputs", (json_int_t)c->inputs, "layers", c->layers, "loss",
+                     bp_loss_name(c->loss), "batch", (json_int_t)c->batch, "most_step_over_products",
+                     c->most_step_over_products, "least_pytorch_over_step", c->least_pytorch_over_step, "most_step_us",
+                     c->most_step_us);
+}
+
 static int list(void)
 {
-    json_t *all = json_array();
-    for (size_t n = 0; n < bpb_case_count; ++n) {
-        const bpb_case *c = &bpb_cases[n];
-        json_array_append_new(all, json_pack("{sI ss ss sI sf sf sf}", "inputs", (json_int_t)c->inputs, "layers",
-                                             c->layers, "loss", bp_loss_name(c->loss), "batch", (json_int_t)c->batch,
-                                             "most_step_over_products", c->most_step_over_products,
-                                             "least_pytorch_over_step", c->least_pytorch_over_step, "most_step_us",
-                                             c->most_step_us));
-    }
-    bool done = json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) == 0;
-    printf("\n");
-    json_decref(all);
+    bpb_machine machine;
+    bpb_machine_read(&machine);
+    json_t *report = bpb_report(&machine, "bench_step --list"), *cases = json_array();
+    for (size_t n = 0; n < bpb_case_count; ++n)
+        json_array_append_new(cases, describe(&bpb_cases[n]));
+    json_object_set_new(report, "cases", cases);
+    bool done = json_dumpf(report, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) == 0 && puts("") >= 0;
+    json_decref(report);
     return done ? 0 : 1;
 }
 
