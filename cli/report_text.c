@@ -12,8 +12,7 @@
 
 enum {
     INDENT = 11,
-    ROWS_MOST = 20, /* of the table; longer runs are thinned */
-    WARNINGS_MOST = 8
+    ROWS_MOST = 20 /* of the table; longer runs are thinned */
 };
 
 static void print_training(const history *h, int64_t planned)
@@ -71,15 +70,18 @@ static void print_summary(const report *r, int width)
     print_test(&r->history);
 }
 
-/* "step 100: what is wrong; what helps" */
-static void print_warning(const json_t *line, const char *key, const char *title, int width)
+/* "step 100: what is wrong; what helps"; more: how many further lines say the same of other blocks. */
+static void print_warning(const json_t *line, const char *key, const char *title, size_t more, int width)
 {
     const json_t *warning = json_object_get(line, key);
     const char *what = json_string_value(json_object_get(warning, "text"));
     const char *remedy = json_string_value(json_object_get(warning, "remedy"));
     char text[2048];
-    snprintf(text, sizeof text, "step %lld: %s%s%s", (long long)json_integer_value(json_object_get(line, "step")),
-             what ? what : "?", remedy ? "; " : "", remedy ? remedy : "");
+    int length = snprintf(text, sizeof text, "step %lld: %.900s%s%.900s",
+                          (long long)json_integer_value(json_object_get(line, "step")), what ? what : "?",
+                          remedy ? "; " : "", remedy ? remedy : "");
+    if (more)
+        snprintf(text + length, sizeof text - (size_t)length, " (and %zu more of this kind; --json prints all)", more);
     for (char *c = text; *c; c++)
         if ((unsigned char)*c < ' ' || *c == 127)
             *c = ' '; /* the file may hold anything */
@@ -87,18 +89,32 @@ static void print_warning(const json_t *line, const char *key, const char *title
     terminal_wrap(text, INDENT, INDENT, width);
 }
 
+static bool same_kind(const json_t *a, const json_t *b)
+{
+    const char *left = json_string_value(json_object_get(json_object_get(a, "warning"), "kind"));
+    const char *right = json_string_value(json_object_get(json_object_get(b, "warning"), "kind"));
+    return left && right && strcmp(left, right) == 0;
+}
+
+/* Of each kind the first: in a deep network most layers say the same. */
 static void print_warnings(const metrics *m, int width)
 {
-    const json_t *line;
-    size_t index, count = json_array_size(m->warnings);
+    size_t count = json_array_size(m->warnings);
     if (count || m->nonfinite)
         putchar('\n');
-    json_array_foreach(m->warnings, index, line) if (index < WARNINGS_MOST)
-        print_warning(line, "warning", "warning", width);
-    if (count > WARNINGS_MOST)
-        printf("%*s%zu more warnings; --json prints all of them\n", INDENT, "", count - WARNINGS_MOST);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *line = json_array_get(m->warnings, i);
+        size_t before = 0, more = 0;
+        for (size_t j = 0; j < count; j++) {
+            bool same = j != i && same_kind(line, json_array_get(m->warnings, j));
+            before += same && j < i;
+            more += same && j > i;
+        }
+        if (!before)
+            print_warning(line, "warning", "warning", more, width);
+    }
     if (m->nonfinite)
-        print_warning(m->nonfinite, "nonfinite_value", "not finite", width);
+        print_warning(m->nonfinite, "nonfinite_value", "not finite", 0, width);
 }
 
 static const char *say_whole(words *w, double value)
@@ -146,6 +162,16 @@ static double value_of(const history_row *row, const table_column *column)
     return column->whole ? (double)*(const int64_t *)value : *(const double *)value;
 }
 
+/* Whether the row has the value, be it one that is not finite: train logs all of those as null. */
+static bool is_known(const history_row *row, const table_column *column)
+{
+    if (column->where == offsetof(history_row, loss) && row->nonfinite)
+        return true;
+    if (column->where == offsetof(history_row, test_loss) && row->tested)
+        return true;
+    return isfinite(value_of(row, column));
+}
+
 /* Which columns have a value in some row and fit in the width. */
 static void choose_columns(const history *h, int width, bool shown[COLUMN_COUNT])
 {
@@ -153,7 +179,7 @@ static void choose_columns(const history *h, int width, bool shown[COLUMN_COUNT]
     for (int c = 0; c < COLUMN_COUNT; c++) {
         bool known = false;
         for (size_t i = 0; i < h->count && !known; i++)
-            known = isfinite(value_of(&h->rows[i], &columns[c])) || columns[c].where == offsetof(history_row, loss);
+            known = is_known(&h->rows[i], &columns[c]);
         fits = fits && (!known || columns[c].width <= width);
         shown[c] = known && fits;
         width -= shown[c] ? columns[c].width : 0;
@@ -165,10 +191,9 @@ static void print_row(const history_row *row, const bool shown[COLUMN_COUNT])
     for (int c = 0; c < COLUMN_COUNT; c++) {
         words text;
         double value = value_of(row, &columns[c]);
-        bool nan = (columns[c].where == offsetof(history_row, loss) && row->nonfinite) ||
-                   (columns[c].where == offsetof(history_row, test_loss) && row->tested);
+        const char *none = is_known(row, &columns[c]) ? "nan" : "-";
         if (shown[c])
-            printf("%*s", columns[c].width, isfinite(value) ? columns[c].say(&text, value) : nan ? "nan" : "-");
+            printf("%*s", columns[c].width, isfinite(value) ? columns[c].say(&text, value) : none);
     }
     putchar('\n');
 }

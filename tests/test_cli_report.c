@@ -112,6 +112,25 @@ static double number(const json_t *object, const char *key)
     return json_number_value(value);
 }
 
+/* Of warnings of one kind the first, with how many there were. */
+Test(cli_report, tells_warnings_of_one_kind_once)
+{
+    static const char dead[] =
+        "{\"step\":%d,\"epoch\":1,\"warning\":{\"kind\":\"dead\",\"block\":%d,\"text\":\"block %d is "
+        "dead\",\"remedy\":\"none\"}}\n";
+    bpt_metrics_run("observed", BPT_METRICS_OBSERVED);
+    for (int block = 1; block <= 3; block++) {
+        char line[256];
+        snprintf(line, sizeof line, dead, 20 + block, block, block);
+        bpt_metrics_add("observed", line);
+    }
+    char *text = bpt_succeed("report observed");
+    expect_line(text, "warning    step 20: the gradient vanishes below block 3; use relu");
+    expect_line(text, "warning    step 21: block 1 is dead; none (and 2 more of this kind; --json");
+    cr_assert(!strstr(text, "block 2 is dead"), "%s", text);
+    free(text);
+}
+
 Test(cli_report, json_holds_all_that_the_text_tells)
 {
     bpt_metrics_run("observed", BPT_METRICS_OBSERVED);
