@@ -125,6 +125,12 @@ static void print_epoch(const progress_view *view, const bp_progress *progress)
         if (!isnan(progress->test_accuracy))
             printf(", accuracy %.4f", progress->test_accuracy);
     }
+    if (progress->has_validation) {
+        printf("  validation loss %s", words_loss(&test, progress->validation_loss));
+        if (!isnan(progress->validation_accuracy))
+            printf(", accuracy %.4f", progress->validation_accuracy);
+        printf("%s", progress->is_best ? ", the best" : "");
+    }
     printf("  %s/s  %s\n", words_rate(&rate, progress_epoch_rate(view, progress)),
            words_time(&time, progress_epoch_seconds(view, progress)));
     fflush(stdout);

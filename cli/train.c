@@ -27,6 +27,11 @@ static const option_spec run_specs[] = {
     {"no-standardize", OPTION_FLAG, offsetof(settings, no_standardize), NULL, NULL,
      "take inputs as they are, instead of bringing each column to mean 0 and deviation 1 over the training set", NULL,
      0, 0, OPTION_FIXED},
+    {"validation", OPTION_REAL, offsetof(settings, validation), "SHARE", NULL,
+     "hold this share of the samples back, chosen by --seed; model.safetensors is then the model after the epoch of their "
+     "lowest loss", NULL, 0, 1, OPTION_FIXED | OPTION_ABOVE | OPTION_BELOW},
+    {"patience", OPTION_COUNT, offsetof(settings, patience), "N", NULL,
+     "stop after N epochs without a lower validation loss", NULL, 1, OPTION_UNLIMITED, 0},
     {"log-every", OPTION_COUNT, offsetof(settings, log_every), "N", "50", "steps between two lines of metrics.jsonl",
      NULL, 1, OPTION_UNLIMITED, 0},
     {"json", OPTION_FLAG, offsetof(settings, json), NULL, NULL, "print the result as JSON and nothing else", NULL, 0, 0,
@@ -50,13 +55,29 @@ static int prepare_options(training *t)
         TRY(resume_from_run(o, t->run.config));
     TRY(options_require(o));
     net_resolve(o);
+    if (o->values.patience > 0 && !(o->values.validation > 0))
+        return fail(STATUS_USAGE, "--patience goes with --validation, the share of the samples to judge by");
     return source_check(o);
+}
+
+/* A part of the samples for validation; the rest is what is trained on and standardised by. */
+static int hold_back(training *t)
+{
+    const settings *v = &t->options->values;
+    bp_data *all = t->data;
+    t->data = NULL;
+    int status =
+        check_options(t->context, bp_data_split(all, v->validation, (uint64_t)v->seed, &t->data, &t->validation));
+    bp_data_destroy(all);
+    return status;
 }
 
 static int load_data(training *t)
 {
     TRY(source_load(t->options, t->context, "train", &t->data));
     TRY(source_load_test(t->options, t->context, &t->test));
+    if (t->options->values.validation > 0)
+        TRY(hold_back(t));
     TRY(net_model(t->options, t->context, bp_data_inputs(t->data), &t->model));
     TRY(check_library(t->context, bp_data_check(t->data, t->model)));
     if (t->test)
@@ -90,6 +111,15 @@ static int stopped(const training *t)
         stop_signal_name(), (long long)t->last.epoch, (long long)bp_trainer_steps_done(t->trainer), t->run.path);
 }
 
+/* What model.safetensors is: the model as it is now, or the best one, which is there already and is what the result is
+ * told of. A validation loss that was never finite chose none. */
+static int finish_model(training *t)
+{
+    if (bp_trainer_best_epoch(t->trainer) > 0)
+        return check_library(t->context, bp_model_load_weights(t->model, t->run.model));
+    return check_library(t->context, bp_model_save(t->model, t->run.model));
+}
+
 static int run_training(training *t)
 {
     int64_t cut;
@@ -105,6 +135,9 @@ static int run_training(training *t)
         .progress = report_step,
         .progress_user = t,
         .checkpoint = t->run.checkpoint,
+        .validation = t->validation,
+        .patience = t->options->values.patience,
+        .best = t->validation ? t->run.model : NULL,
     };
     progress_init(&t->view, t->options->values.json);
     stop_watch();
@@ -114,7 +147,7 @@ static int run_training(training *t)
     if (status == BP_STATUS_CANCELLED)
         return stopped(t);
     TRY(check_library(t->context, status));
-    TRY(check_library(t->context, bp_model_save(t->model, t->run.model)));
+    TRY(finish_model(t));
     return report_end(t);
 }
 
@@ -133,6 +166,7 @@ static int run(option_set *options)
     bp_trainer_destroy(t.trainer);
     bp_model_destroy(t.model);
     bp_data_destroy(t.test);
+    bp_data_destroy(t.validation);
     bp_data_destroy(t.data);
     bp_context_destroy(t.context);
     run_close(&t.run);

@@ -12,7 +12,7 @@ typedef struct training {
     option_set *options;
     run_folder run;
     bp_context *context;
-    bp_data *data, *test; /* test: NULL where there is none */
+    bp_data *data, *validation, *test; /* NULL where there is none */
     bp_model *model;
     bp_trainer *trainer;
     int64_t steps_per_epoch;

@@ -22,6 +22,8 @@ static void report_data(const training *t)
         printf("%lld classes", (long long)bp_data_class_count(t->data));
     else
         printf("%lld target%s", (long long)bp_data_target_cols(t->data), bp_data_target_cols(t->data) == 1 ? "" : "s");
+    if (t->validation)
+        printf("; validation: %s", words_count(&test, bp_data_rows(t->validation)));
     if (t->test)
         printf("; test: %s\n", words_count(&test, bp_data_rows(t->test)));
     else
@@ -91,6 +93,11 @@ static void log_epoch(training *t, const bp_progress *progress)
         json_object_set_new(line, "test_loss", json_digits(progress->test_loss, METRIC_DIGITS));
         json_object_set_new(line, "test_accuracy", json_digits(progress->test_accuracy, METRIC_DIGITS));
     }
+    if (progress->has_validation) {
+        json_object_set_new(line, "validation_loss", json_digits(progress->validation_loss, METRIC_DIGITS));
+        json_object_set_new(line, "validation_accuracy", json_digits(progress->validation_accuracy, METRIC_DIGITS));
+        json_object_set_new(line, "best", json_boolean(progress->is_best));
+    }
     json_object_set_new(line, "samples_per_second", json_digits(progress_epoch_rate(&t->view, progress), 6));
     json_object_set_new(line, "epoch_seconds", json_digits(progress_epoch_seconds(&t->view, progress), 6));
     json_object_set_new(line, "seconds", json_digits(progress->seconds, 6));
@@ -110,18 +117,19 @@ bool report_step(void *user, const bp_progress *progress)
     return done || (!stop_signal() && !t->run.failed); /* what is done need not be stopped */
 }
 
-/* The test set's loss and accuracy after the last step; NaN where there is no test set. */
+/* The test set's loss and accuracy of model.safetensors; NaN where there is no test set. */
 static int final_test(training *t, double *loss, double *accuracy)
 {
     *loss = *accuracy = (double)NAN;
     if (!t->test)
         return STATUS_OK;
-    if (t->last.epoch_end && t->last.has_test) {
+    /* the model may be that of an epoch before the last one */
+    if (t->last.epoch_end && t->last.has_test && bp_trainer_best_epoch(t->trainer) == 0) {
         *loss = t->last.test_loss;
         *accuracy = t->last.test_accuracy;
         return STATUS_OK;
     }
-    bp_evaluation evaluation; /* nothing was left to train */
+    bp_evaluation evaluation;
     TRY(check_library(t->context, bp_evaluate(t->model, t->test, &evaluation)));
     *loss = evaluation.loss;
     *accuracy = evaluation.accuracy;
@@ -131,12 +139,30 @@ static int final_test(training *t, double *loss, double *accuracy)
 static int end_as_json(const training *t, double test_loss, double test_accuracy, double data_share)
 {
     double loss = t->last.epochs > 0 ? t->last.result.loss : (double)NAN;
-    return json_print(json_pack(
+    json_t *root = json_pack(
         "{sI sI so so so so so so ss ss}", "epochs", (json_int_t)bp_trainer_epochs_done(t->trainer), "steps",
         (json_int_t)bp_trainer_steps_done(t->trainer), "loss", json_digits(loss, METRIC_DIGITS), "test_loss",
         json_digits(test_loss, METRIC_DIGITS), "test_accuracy", json_digits(test_accuracy, METRIC_DIGITS), "seconds",
         json_digits(t->last.seconds, 6), "samples_per_second", json_digits(t->last.samples_per_second, 6), "data_share",
-        json_digits(data_share, 6), "model", t->run.model, "run", t->run.path));
+        json_digits(data_share, 6), "model", t->run.model, "run", t->run.path);
+    if (bp_trainer_best_epoch(t->trainer) > 0) {
+        json_object_set_new(root, "best_epoch", json_integer((json_int_t)bp_trainer_best_epoch(t->trainer)));
+        json_object_set_new(root, "validation_loss", json_digits(bp_trainer_best_loss(t->trainer), METRIC_DIGITS));
+    }
+    return json_print(root);
+}
+
+/* Which epoch's model was kept, and whether patience ended the run. */
+static void report_best(const training *t)
+{
+    words text;
+    int64_t epochs = bp_trainer_epochs_done(t->trainer), best = bp_trainer_best_epoch(t->trainer);
+    if (best > 0)
+        printf("best       epoch %lld, validation loss %s: this is what model.safetensors holds\n", (long long)best,
+               words_loss(&text, bp_trainer_best_loss(t->trainer)));
+    if (epochs < t->options->values.epochs)
+        printf("stopped    after epoch %lld: %lld without a lower validation loss\n", (long long)epochs,
+               (long long)(epochs - best));
 }
 
 int report_end(training *t)
@@ -147,6 +173,8 @@ int report_end(training *t)
     TRY(final_test(t, &loss, &accuracy));
     if (t->options->values.json)
         return end_as_json(t, loss, accuracy, share);
+    if (t->validation)
+        report_best(t);
     if (t->test)
         printf("test       loss %s", words_loss(&text, loss));
     if (t->test && !isnan(accuracy))
@@ -157,8 +185,9 @@ int report_end(training *t)
         printf("training   %s, %s samples/s, %.1f %% of the time spent on data\n", words_time(&text, t->last.seconds),
                words_rate(&rate, t->last.samples_per_second), 100 * share);
     else
-        printf("training   nothing left to do: %lld epochs are done; raise --epochs to go on\n",
-               (long long)bp_trainer_epochs_done(t->trainer));
+        printf("training   nothing left to do: %lld epochs are done; raise %s to go on\n",
+               (long long)bp_trainer_epochs_done(t->trainer),
+               bp_trainer_epochs_done(t->trainer) < t->options->values.epochs ? "--patience" : "--epochs");
     printf("results    in %s: model.safetensors, metrics.jsonl, config.json\n", t->run.path);
     return STATUS_OK;
 }

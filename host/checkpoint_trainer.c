@@ -1,6 +1,7 @@
 /* checkpoint_trainer.c: all that the next step depends on, in one file of its own: parameters, optimiser state,
  * averages, standardisation, and the position {step, epoch, step in epoch, samples of an epoch}. And the gradients of a
  * batch, for other programs. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,9 +10,10 @@
 #include "host/trainer.h"
 
 #define POSITION "training.position"
+#define BEST "training.best"
 #define AVERAGE ".average" /* suffix of the names */
 
-enum { POSITION_FIELDS = 4, SUFFIX_BYTES = 32 };
+enum { POSITION_FIELDS = 4, BEST_FIELDS = 2, SUFFIX_BYTES = 32 };
 
 /* The optimiser's i-th array and the suffix of its tensors' names. */
 static void *state_array(const bp_trainer *trainer, int index)
@@ -61,6 +63,8 @@ static bp_status declare(bpi_st_writer *writer, const bp_trainer *trainer)
     for (int i = 0; i < IDENTITY_FIELDS; i++)
         BPI_TRY(bpi_st_metadata(writer, fields[i].key, fields[i].value));
     BPI_TRY(bpi_st_declare(writer, POSITION, BPI_ST_I64, 1, (int64_t[1]){POSITION_FIELDS}));
+    if (trainer->best_epoch)
+        BPI_TRY(bpi_st_declare(writer, BEST, BPI_ST_F64, 1, (int64_t[1]){BEST_FIELDS}));
     BPI_TRY(bpi_tensor_file_declare_counts(writer, trainer->model));
     BPI_TRY(bpi_tensor_file_declare(writer, trainer->model, ""));
     for (int i = 0; i < bpi_optimizer_states(&trainer->options); i++) {
@@ -83,6 +87,9 @@ static bp_status write_all(bpi_st_writer *writer, const bp_trainer *trainer)
     int64_t position[POSITION_FIELDS] = {state.step, trainer->epoch, trainer->step_in_epoch, trainer->data_rows};
     BPI_TRY(declare(writer, trainer));
     BPI_TRY(bpi_st_write(writer, position, POSITION_FIELDS));
+    double best[BEST_FIELDS] = {(double)trainer->best_epoch, trainer->best_loss};
+    if (trainer->best_epoch)
+        BPI_TRY(bpi_st_write(writer, best, BEST_FIELDS));
     BPI_TRY(bpi_tensor_file_write_counts(writer, trainer->model));
     BPI_TRY(bpi_tensor_file_write(writer, trainer->model, trainer->model->parameters));
     for (int i = 0; i < bpi_optimizer_states(&trainer->options); i++)
@@ -149,9 +156,28 @@ static bp_status read_position(bpi_st_reader *reader, const bp_trainer *trainer,
     return BP_STATUS_OK;
 }
 
+/* Epoch and loss; a run that was never validated has neither. */
+static bp_status read_best(bpi_st_reader *reader, const bp_trainer *trainer, const char *path, double *best)
+{
+    int64_t index = bpi_st_find(reader, BEST);
+    best[0] = 0.0;
+    best[1] = (double)INFINITY;
+    if (index < 0)
+        return BP_STATUS_OK;
+    if (bpi_st_tensor_at(reader, index)->count != BEST_FIELDS)
+        return BPI_FAIL(trainer->context, BP_STATUS_BAD_DATA, "%s: tensor %s does not hold %d numbers", path, BEST,
+                        BEST_FIELDS);
+    BPI_TRY(bpi_st_read_f64(reader, index, best));
+    if (!(best[0] >= 1.0 && best[0] <= 0x1p53 && best[0] == floor(best[0]) && isfinite(best[1])))
+        return BPI_FAIL(trainer->context, BP_STATUS_BAD_DATA, "%s: %s holds %g and %g, no epoch and its loss", path,
+                        BEST, best[0], best[1]);
+    return BP_STATUS_OK;
+}
+
 /* Everything that the file holds for this trainer, in host memory. */
 typedef struct staged {
     int64_t position[POSITION_FIELDS];
+    double best[BEST_FIELDS];
     void *arrays[4];  /* parameters, optimiser state, averages, bpi_parameters_bytes each */
     int64_t *batches; /* [layer_count] */
     float *mean, *std;
@@ -171,6 +197,7 @@ static bp_status stage(bpi_st_reader *reader, const bp_trainer *trainer, const c
     const bp_model *model = trainer->model;
     BPI_TRY(check_identity(reader, trainer, path));
     BPI_TRY(read_position(reader, trainer, path, s->position));
+    BPI_TRY(read_best(reader, trainer, path, s->best));
     BPI_TRY(stage_whole(reader, model, path, "", &s->arrays[0]));
     for (int i = 1; i <= bpi_optimizer_states(&trainer->options); i++) {
         char suffix[SUFFIX_BYTES];
@@ -202,6 +229,8 @@ static bp_status take_over(bp_trainer *trainer, const staged *s)
     trainer->epoch = s->position[1];
     trainer->step_in_epoch = s->position[2];
     trainer->data_rows = s->position[3];
+    trainer->best_epoch = (int64_t)s->best[0];
+    trainer->best_loss = s->best[1];
     return BP_STATUS_OK;
 }
 

@@ -1,4 +1,4 @@
-/* train.c: epochs around the step: shuffling, progress, evaluation, checkpoints. */
+/* train.c: epochs around the step: shuffling, progress, evaluation, the best model, checkpoints. */
 #include <math.h>
 
 #include "backprop/checkpoint.h"
@@ -69,6 +69,30 @@ static bp_status one_step(run *r)
     return after_tell(r, tell(r));
 }
 
+/* The best model is written before the checkpoint that tells of it: a run that is killed in between does the epoch
+ * again, and writes the same file again. */
+static bp_status validate(run *r)
+{
+    bp_trainer *trainer = r->trainer;
+    bp_evaluation evaluation;
+    BPI_TRY(bp_evaluate(trainer->model, r->options.validation, &evaluation));
+    r->progress.has_validation = true;
+    r->progress.validation_loss = evaluation.loss;
+    r->progress.validation_accuracy = evaluation.accuracy;
+    r->progress.is_best = evaluation.loss < trainer->best_loss;
+    if (!r->progress.is_best)
+        return BP_STATUS_OK;
+    trainer->best_epoch = trainer->epoch;
+    trainer->best_loss = evaluation.loss;
+    return r->options.best ? bp_model_save(trainer->model, r->options.best) : BP_STATUS_OK;
+}
+
+static bool out_of_patience(const run *r)
+{
+    const bp_trainer *trainer = r->trainer;
+    return r->options.patience > 0 && trainer->epoch - trainer->best_epoch >= r->options.patience;
+}
+
 static bp_status end_epoch(run *r)
 {
     bp_trainer *trainer = r->trainer;
@@ -81,6 +105,8 @@ static bp_status end_epoch(run *r)
         r->progress.test_loss = evaluation.loss;
         r->progress.test_accuracy = evaluation.accuracy;
     }
+    if (r->options.validation)
+        BPI_TRY(validate(r));
     r->progress.epoch_end = true;
     r->progress.fresh = false;
     /* The callback first: what it writes is cut back to the checkpoint by whoever resumes; the other way round a kill
@@ -120,6 +146,14 @@ static bp_status check(bp_trainer *trainer, const bp_data *data, const bp_train_
                         "bp_train: batch norm wants at least 2 samples in each micro-batch, and of %lld samples in "
                         "batches of %lld one is left over: choose another batch",
                         (long long)data->source.rows, (long long)batch);
+    if (options->validation)
+        BPI_TRY(bp_data_check(options->validation, trainer->model));
+    if (options->patience < 0)
+        return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT, "bp_train: patience is %lld; it must be at least 0",
+                        (long long)options->patience);
+    if (!options->validation && (options->patience > 0 || options->best))
+        return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT, "bp_train: %s wants validation data",
+                        options->best ? "best" : "patience");
     if (options->epochs < 1)
         return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT, "bp_train: epochs is %lld; it must be at least 1",
                         (long long)options->epochs);
@@ -143,6 +177,8 @@ static bp_status prepare(run *r)
                                 .steps_per_epoch = r->steps_per_epoch,
                                 .test_loss = (double)NAN,
                                 .test_accuracy = (double)NAN,
+                                .validation_loss = (double)NAN,
+                                .validation_accuracy = (double)NAN,
                                 .result = {.loss = (double)NAN, .accuracy = (double)NAN, .grad_norm = (double)NAN}};
     BPI_TRY(bpi_array_bytes(trainer->context, rows, sizeof *r->order, "bp_train", &r->order_bytes));
     BPI_TRY(bpi_alloc(trainer->context, r->order_bytes, "bp_train", (void **)&r->order));
@@ -161,7 +197,7 @@ bp_status bp_train(bp_trainer *trainer, const bp_data *data, const bp_train_opti
     BPI_TRY(bpi_options_copy(context, "bp_train_options", options, sizeof r.options, sizeof r.options, &r.options));
     BPI_TRY(check(trainer, data, &r.options));
     bp_status status = prepare(&r);
-    while (status == BP_STATUS_OK && trainer->epoch < r.options.epochs)
+    while (status == BP_STATUS_OK && trainer->epoch < r.options.epochs && !out_of_patience(&r))
         status = one_epoch(&r);
     bpi_backend *backend = context->backend;
     if (backend->ops->source_release)

@@ -214,6 +214,7 @@ bp_status bp_trainer_create(bp_model *model, const bp_trainer_options *options, 
     made->model = model;
     made->options = resolved;
     made->hyper = hyper_of(&resolved);
+    made->best_loss = (double)INFINITY;
     bp_status status = build(made);
     if (status != BP_STATUS_OK) {
         status = explain_memory(made, status);
@@ -369,4 +370,14 @@ int64_t bp_trainer_steps_done(const bp_trainer *trainer)
 int64_t bp_trainer_epochs_done(const bp_trainer *trainer)
 {
     return trainer ? trainer->epoch : 0;
+}
+
+int64_t bp_trainer_best_epoch(const bp_trainer *trainer)
+{
+    return trainer ? trainer->best_epoch : 0;
+}
+
+double bp_trainer_best_loss(const bp_trainer *trainer)
+{
+    return trainer && trainer->best_epoch ? trainer->best_loss : (double)NAN;
 }

@@ -42,6 +42,8 @@ struct bp_trainer {
     int64_t last_rows;                 /* samples of the last step */
     int64_t epoch, step_in_epoch;      /* done: whole epochs, and steps of the one that is under way */
     int64_t data_rows;                 /* samples of an epoch; 0: bp_train was not called yet */
+    int64_t best_epoch;                /* of the lowest validation loss; 0: none yet */
+    double best_loss;                  /* that loss; infinity */
     double data_seconds;               /* spent in loading batches */
     bpi_step_graph graphs[BPI_STEP_GRAPHS];
     int64_t graph_clock;
@@ -75,5 +77,8 @@ bp_status bpi_borrow(bp_trainer *trainer, const char *call, const float *x, cons
 
 /* The order of epoch `epoch` (from 0) over `count` samples: a permutation that (seed, epoch, count) decide. */
 void bpi_shuffle(uint64_t seed, int64_t epoch, int64_t count, int64_t *order);
+
+/* The epoch whose order bp_data_split takes: none that a run comes to. */
+#define BPI_SPLIT_EPOCH INT64_MAX
 
 #endif

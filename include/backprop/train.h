@@ -141,6 +141,9 @@ typedef struct bp_progress {
     bool epoch_end;                  /* an epoch just ended: the three below are set */
     bool has_test;                   /* test data were given */
     double test_loss, test_accuracy; /* NaN where not known */
+    bool has_validation; /* at the end of an epoch: validation data were given, and the three below are set */
+    double validation_loss, validation_accuracy; /* NaN where not known */
+    bool is_best;                                /* the lowest validation loss so far */
 } bp_progress;
 
 /* Return false to stop: bp_train then returns BP_STATUS_CANCELLED with the trainer between two steps. */
@@ -153,11 +156,14 @@ typedef struct bp_train_options {
     int64_t log_every;   /* steps between two calls with a fresh result; 0: 50 */
     bp_progress_callback progress;
     void *progress_user;
-    const char *checkpoint; /* file written after every epoch and when cancelled; NULL: none */
+    const char *checkpoint;    /* file written after every epoch and when cancelled; NULL: none */
+    const bp_data *validation; /* evaluated after each epoch; the lowest loss is the best; may be NULL. bp_data_split */
+    int64_t patience;          /* stop after so many epochs without a new best; 0: never. Wants validation */
+    const char *best;          /* file that bp_model_save writes after each epoch that is the best so far; NULL: none */
 } bp_train_options;
 
-/* Trains on data until options->epochs epochs are done: shuffled anew each epoch by (seed, epoch), the same order on
- * every backend; the last batch of an epoch may be smaller. */
+/* Trains on data until options->epochs epochs are done, or patience is at its end: shuffled anew each epoch by (seed,
+ * epoch), the same order on every backend; the last batch of an epoch may be smaller. */
 BP_API bp_status bp_train(bp_trainer *trainer, const bp_data *data, const bp_train_options *options);
 
 /* Mean loss and accuracy in evaluation mode. */
@@ -172,6 +178,10 @@ BP_API bp_status bp_evaluate(bp_model *model, const bp_data *data, bp_evaluation
 /* Steps and epochs done so far, also before a resume. */
 BP_API int64_t bp_trainer_steps_done(const bp_trainer *trainer);
 BP_API int64_t bp_trainer_epochs_done(const bp_trainer *trainer);
+
+/* The epoch of the lowest validation loss so far, also before a resume, and that loss; 0 and NaN: none. */
+BP_API int64_t bp_trainer_best_epoch(const bp_trainer *trainer);
+BP_API double bp_trainer_best_loss(const bp_trainer *trainer);
 
 #ifdef __cplusplus
 }
