@@ -89,6 +89,9 @@ const option_spec optim_specs[OPTIM_COUNT] = {
      OPTION_FIXED | OPTION_BELOW},
     {"accumulate", OPTION_COUNT, offsetof(settings, accumulate), "K", "1", "micro-batches of one step", NULL, 1,
      OPTION_UNLIMITED, OPTION_FIXED},
+    {"memory", OPTION_COUNT, offsetof(settings, memory), "BYTES", NULL,
+     "that gradients, optimiser and activations may take; a batch that does not fit is walked in parts, for the same step "
+     "[what the device has free]", NULL, 1, OPTION_UNLIMITED, OPTION_FIXED},
 };
 
 const option_spec compute_specs[COMPUTE_COUNT] = {
@@ -185,5 +188,6 @@ bp_trainer_options net_trainer_options(const option_set *options, int64_t steps_
         .seed = (uint64_t)values->seed,
         .decay_all = values->decay_all,
         .ema_decay = values->ema,
+        .memory_limit = (size_t)values->memory,
     };
 }

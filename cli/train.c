@@ -95,6 +95,7 @@ static int make_trainer(training *t)
         return fail(STATUS_USAGE, "--epochs: %lld is out of range for %lld steps an epoch", (long long)v->epochs,
                     (long long)t->steps_per_epoch);
     bp_trainer_options trainer_options = net_trainer_options(t->options, t->steps_per_epoch);
+    TRY(check_options(t->context, bp_trainer_plan(t->model, &trainer_options, &t->plan)));
     TRY(check_options(t->context, bp_trainer_create(t->model, &trainer_options, &t->trainer)));
     if (t->run.has_checkpoint)
         TRY(check_library(t->context, bp_trainer_load(t->trainer, t->run.checkpoint)));

@@ -15,6 +15,7 @@ typedef struct training {
     bp_data *data, *validation, *test; /* NULL where there is none */
     bp_model *model;
     bp_trainer *trainer;
+    bp_memory_plan plan; /* of the trainer */
     int64_t steps_per_epoch;
     int64_t first_step; /* done before this process */
     progress_view view;

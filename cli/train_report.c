@@ -57,6 +57,9 @@ void report_start(const training *t)
         printf(", averages %.10g", v->ema);
     printf(", %lld epoch%s of %lld steps\n", (long long)v->epochs, v->epochs == 1 ? "" : "s",
            (long long)t->steps_per_epoch);
+    if (t->plan.memory_limited)
+        printf("memory     a batch of %lld does not fit: %lld samples at a time, %s bytes\n", (long long)v->batch,
+               (long long)t->plan.part_rows, words_count(&count, (int64_t)t->plan.total_bytes));
     report_backend(t);
     if (t->run.has_checkpoint)
         printf("resume     %s after %lld epochs, %lld steps\n", t->run.path,

@@ -77,7 +77,8 @@ static double or_default(double value, double otherwise)
     return value > 0.0 ? value : otherwise;
 }
 
-static bp_status resolve_options(bp_context *context, const bp_trainer_options *options, bp_trainer_options *resolved)
+bp_status bpi_trainer_options_resolve(bp_context *context, const bp_trainer_options *options,
+                                      bp_trainer_options *resolved)
 {
     BPI_TRY(bpi_options_copy(context, "bp_trainer_options", options, sizeof *resolved, sizeof *resolved, resolved));
     BPI_TRY(check_numbers(context, resolved));
@@ -130,40 +131,7 @@ const char *bpi_optimizer_state_name(bp_optimizer optimizer, int index)
 
 /* ---------------------------------------------------------------- life */
 
-/* Rows of a pass: the batch, or the part of it that the backend wants at a time. Batch norm needs the whole batch. */
-static bp_status plan_pass(bp_model *model, int64_t batch, int64_t *rows, bpi_pass_bytes *bytes)
-{
-    const bpi_backend *backend = model->context->backend;
-    *rows = batch;
-    BPI_TRY(bpi_pass_plan(model, batch, true, bytes));
-    if (!backend->ops->part_rows || model->has_batch_norm)
-        return BP_STATUS_OK;
-    *rows = backend->ops->part_rows(backend, batch, bytes->memory / (size_t)batch);
-    return *rows == batch ? BP_STATUS_OK : bpi_pass_plan(model, *rows, true, bytes);
-}
-
-bp_status bp_trainer_plan(const bp_model *model, const bp_trainer_options *options, bp_memory_plan *plan)
-{
-    bp_context *context = model ? model->context : NULL;
-    if (!model || !plan)
-        return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT, "bp_trainer_plan: %s is NULL", model ? "plan" : "model");
-    bp_trainer_options resolved;
-    bpi_pass_bytes pass;
-    int64_t rows;
-    BPI_TRY(resolve_options(context, options, &resolved));
-    BPI_TRY(plan_pass((bp_model *)model, resolved.batch, &rows, &pass));
-    size_t parameters = bpi_parameters_bytes(model);
-    *plan = (bp_memory_plan){.parameter_bytes = parameters,
-                             .gradient_bytes = parameters,
-                             .optimizer_bytes =
-                                 parameters * (size_t)(bpi_optimizer_states(&resolved) + (resolved.ema_decay > 0.0)),
-                             .activation_bytes = pass.memory,
-                             .workspace_bytes = pass.workspace};
-    plan->total_bytes = plan->gradient_bytes + plan->optimizer_bytes + plan->activation_bytes + plan->workspace_bytes;
-    return BP_STATUS_OK;
-}
-
-static bp_status build(bp_trainer *trainer)
+static bp_status build(bp_trainer *trainer, int64_t part_rows)
 {
     bpi_backend *backend = trainer->context->backend;
     size_t bytes = bpi_parameters_bytes(trainer->model);
@@ -173,10 +141,7 @@ static bp_status build(bp_trainer *trainer)
         BPI_TRY(backend->ops->allocate(backend, bytes, &trainer->state1));
     if (states > 1)
         BPI_TRY(backend->ops->allocate(backend, bytes, &trainer->state2));
-    int64_t rows;
-    bpi_pass_bytes pass;
-    BPI_TRY(plan_pass(trainer->model, trainer->options.batch, &rows, &pass));
-    BPI_TRY(bpi_pass_create(trainer->model, rows, true, &trainer->pass));
+    BPI_TRY(bpi_pass_create(trainer->model, part_rows, true, &trainer->pass));
     trainer->pass->dropout_seed = trainer->options.seed;
     return trainer->options.ema_decay > 0.0 ? bpi_average_create(trainer) : BP_STATUS_OK;
 }
@@ -207,7 +172,13 @@ bp_status bp_trainer_create(bp_model *model, const bp_trainer_options *options, 
         return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT, "bp_trainer_create: %s is NULL",
                         model ? "trainer" : "model");
     bp_trainer_options resolved;
-    BPI_TRY(resolve_options(context, options, &resolved));
+    BPI_TRY(bpi_trainer_options_resolve(context, options, &resolved));
+    bp_memory_plan plan;
+    BPI_TRY(bpi_trainer_plan(model, &resolved, &plan));
+    if (plan.memory_limited)
+        bpi_log(context, BP_LOG_INFO,
+                "bp_trainer_create: a batch of %lld does not fit: %lld samples at a time, %zu bytes",
+                (long long)resolved.batch, (long long)plan.part_rows, plan.total_bytes);
     bp_trainer *made;
     BPI_TRY(bpi_alloc(context, sizeof *made, "bp_trainer_create", (void **)&made));
     made->context = context;
@@ -215,7 +186,7 @@ bp_status bp_trainer_create(bp_model *model, const bp_trainer_options *options, 
     made->options = resolved;
     made->hyper = hyper_of(&resolved);
     made->best_loss = (double)INFINITY;
-    bp_status status = build(made);
+    bp_status status = build(made, plan.part_rows);
     if (status != BP_STATUS_OK) {
         status = explain_memory(made, status);
         bpi_error kept = context->error;

@@ -49,6 +49,12 @@ struct bp_trainer {
     int64_t graph_clock;
 };
 
+/* Checks a user's options, and puts the defaults in. */
+bp_status bpi_trainer_options_resolve(bp_context *context, const bp_trainer_options *options,
+                                      bp_trainer_options *resolved);
+/* bp_trainer_plan for options that are resolved (trainer_plan.c). */
+bp_status bpi_trainer_plan(bp_model *model, const bp_trainer_options *resolved, bp_memory_plan *plan);
+
 /* The arrays of state that an optimiser keeps, and what PyTorch calls them. */
 int bpi_optimizer_states(const bp_trainer_options *options);
 const char *bpi_optimizer_state_name(bp_optimizer optimizer, int index);

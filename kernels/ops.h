@@ -25,7 +25,7 @@
 #include "backprop/train.h"
 #include "error.h"
 
-#define BPI_OPS_VERSION 2
+#define BPI_OPS_VERSION 3
 
 typedef enum bpi_type { BPI_TYPE_F64, BPI_TYPE_F32, BPI_TYPE_BF16, BPI_TYPE_U8 } bpi_type;
 
@@ -355,6 +355,9 @@ struct bpi_ops {
      * ensures   the same bits in delta as the two calls; d_b within the bound of activation_backward */
     bp_status (*linear_hidden_delta)(bpi_backend *backend, const bpi_linear_plan *plan, const void *delta,
                                      const void *w, const bpi_activation_args *args);
+
+    /* memory_free: bytes that allocate could still give, where it gives memory that is scarce. */
+    bp_status (*memory_free)(bpi_backend *backend, size_t *bytes);
 
     /* What is called between begin and end is recorded, not run; launch runs it again with the same arguments. */
     bp_status (*capture_begin)(bpi_backend *backend);

@@ -77,10 +77,15 @@ typedef struct bp_trainer_options {
                          bp_evaluate, bp_model_predict, bp_model_save and bp_model_get_tensor see them, while steps go
                          on from the weights themselves; what is written into the model goes into both. Once the
                          trainer is destroyed, the model has the averages alone. One such trainer a model. */
+    size_t
+        memory_limit; /* bytes that the trainer may take, bp_memory_plan.total_bytes; 0: what the device has free, and
+                         no limit where there is no device. A micro-batch that does not fit is walked in parts, with
+                         the gradient the mean over all samples as before; batch norm needs it whole, and is refused */
 } bp_trainer_options;
 
 /* Plans all memory and all products for the model and the batch, and allocates. The model must outlive the trainer.
- * errors    INVALID_ARGUMENT, OUT_OF_MEMORY (with the bytes wanted), UNSUPPORTED, DEVICE */
+ * errors    INVALID_ARGUMENT, OUT_OF_MEMORY (with the bytes wanted, also where memory_limit is too little),
+ * UNSUPPORTED, DEVICE */
 BP_API bp_status bp_trainer_create(bp_model *model, const bp_trainer_options *options, bp_trainer **trainer);
 BP_API void bp_trainer_destroy(bp_trainer *trainer); /* accepts NULL */
 
@@ -91,7 +96,9 @@ typedef struct bp_memory_plan {
     size_t optimizer_bytes;  /* with the moving averages */
     size_t activation_bytes; /* activations, error terms and one batch of inputs and targets */
     size_t workspace_bytes;
-    size_t total_bytes; /* of the trainer: all above without the parameters */
+    size_t total_bytes;  /* of the trainer: all above without the parameters */
+    int64_t part_rows;   /* samples that are walked at a time, at most the batch */
+    bool memory_limited; /* so few because of memory_limit, or of what the device has free */
 } bp_memory_plan;
 
 BP_API bp_status bp_trainer_plan(const bp_model *model, const bp_trainer_options *options, bp_memory_plan *plan);

@@ -104,6 +104,7 @@ static const bpi_ops cuda_ops = {
     .loss = bpi_cuda_loss,
     .update_prepare = bpi_cuda_update_prepare,
     .update = bpi_cuda_update,
+    .memory_free = bpi_cuda_memory_free,
     .capture_begin = bpi_cuda_capture_begin,
     .capture_end = bpi_cuda_capture_end,
     .graph_launch = bpi_cuda_graph_launch,

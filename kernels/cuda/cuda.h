@@ -74,6 +74,7 @@ bp_status bpi_cuda_lane_join(bpi_backend *backend);
 bp_status bpi_cuda_device_memory(bpi_cuda *cuda, size_t bytes, void **memory); /* not zeroed */
 bp_status bpi_cuda_allocate(bpi_backend *backend, size_t bytes, void **memory);
 void bpi_cuda_release(bpi_backend *backend, void *memory, size_t bytes);
+bp_status bpi_cuda_memory_free(bpi_backend *backend, size_t *bytes);
 bp_status bpi_cuda_upload(bpi_backend *backend, const void *source, size_t bytes, void *destination);
 bp_status bpi_cuda_download(bpi_backend *backend, const void *source, size_t bytes, void *destination);
 bp_status bpi_cuda_zero(bpi_backend *backend, void *memory, size_t bytes);

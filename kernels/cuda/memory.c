@@ -48,6 +48,13 @@ void bpi_cuda_release(bpi_backend *backend, void *memory, size_t bytes)
     (void)cudaFree(memory);
 }
 
+bp_status bpi_cuda_memory_free(bpi_backend *backend, size_t *bytes)
+{
+    size_t total_bytes;
+    BPI_CUDA_TRY(backend->error, cudaMemGetInfo(bytes, &total_bytes));
+    return BP_STATUS_OK;
+}
+
 bp_status bpi_cuda_upload(bpi_backend *backend, const void *source, size_t bytes, void *destination)
 {
     bpi_cuda *cuda = bpi_cuda_of(backend);

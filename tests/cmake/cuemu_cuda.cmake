@@ -20,7 +20,7 @@ endfunction()
 
 if(TARGET backprop_cuda AND TARGET cuemu_run)
     foreach(NAME backend hadamard bias_grad activation_forward activation_backward activation_derivative linear_forward
-            linear_input_grad linear_weight_grad load loss loss_edges update update_prepare cuda_step weight_decay)
+            linear_input_grad linear_weight_grad load loss loss_edges update update_prepare cuda_step weight_decay memory_limit)
         cuda_test(test_${NAME} lazy forward)
     endforeach()
     # Other orders of streams, blocks and threads, for the quick ones.

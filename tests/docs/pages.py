@@ -82,8 +82,8 @@ def list_names(root, header, name):
 # Entries that compute nothing: life, memory, order, plans, recording.
 NO_ARITHMETIC = {"create", "destroy", "allocate", "release", "upload", "download", "zero", "synchronize", "lane_fork",
                  "lane_join", "workspace_bytes", "reserve", "source_prepare", "source_release", "linear_plan",
-                 "linear_unplan", "step_begin", "leading_dimension", "part_rows", "capture_begin", "capture_end",
-                 "graph_launch", "graph_release"}
+                 "linear_unplan", "step_begin", "leading_dimension", "part_rows", "memory_free", "capture_begin",
+                 "capture_end", "graph_launch", "graph_release"}
 
 
 def operations(root):
