@@ -31,7 +31,7 @@ static chart_range span_of(const metric_layer *layers, size_t count)
 
 static const char *say_figure(words *w, double value)
 {
-    snprintf(w->text, sizeof w->text, isnan(value) ? "-" : "%.2e", value);
+    snprintf(w->text, sizeof w->text, isnan(value) ? "-" : value == 0 ? "0" : "%.2e", value);
     return w->text;
 }
 

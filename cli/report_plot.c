@@ -82,8 +82,10 @@ static void begin_page(const plot *p, const report *r, int down)
     char optimizer[256], network[256];
     report_optimizer(r, optimizer, sizeof optimizer);
     report_network(r, network, sizeof network);
+    const char *run = strrchr(r->run, '/'); /* a picture goes to people who have other folders */
+    run = run && run[1] ? run + 1 : r->run;
     fprintf(p->script, "set multiplot layout %d,%d title ", down, ACROSS);
-    plot_put_text(p, r->run, RUN_MOST);
+    plot_put_text(p, run, RUN_MOST);
     fprintf(p->script, ".'  |  '.");
     plot_put_text(p, network, NETWORK_MOST);
     fprintf(p->script, ".'  |  '.");

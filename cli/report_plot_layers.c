@@ -5,7 +5,7 @@
 
 #include "report_plot.h"
 
-enum { POINTS_MOST = 6000, POINTS_LEAST = 60, MARKS_BELOW = 40, BANDS_MOST = 12, MINOR_MOST = 6 };
+enum { POINTS_MOST = 4000, POINTS_LEAST = 60, MARKS_BELOW = 40, BANDS_MOST = 12, MINOR_MOST = 6 };
 
 static bool is_observed(const report *r)
 {
@@ -174,6 +174,15 @@ static bool has_share(const report *r, size_t where)
     return false;
 }
 
+/* Whether a unit of some layer is. */
+static bool has_any(const report *r, const metric_layer *layers)
+{
+    for (size_t i = 0; i < r->metrics.block_count; i++)
+        if (layers[i].dead > 0 || layers[i].saturated > 0)
+            return true;
+    return false;
+}
+
 static bool has_units(const report *r)
 {
     return has_share(r, offsetof(metric_layer, dead)) || has_share(r, offsetof(metric_layer, saturated));
@@ -189,7 +198,9 @@ static bool draw_units(FILE *script, const report *r)
              dead && saturated ? " (blue), saturated sigmoid and tanh (red)" : "", " units", (long long)shown->step);
     put_layers(script, "dead", r, layers, offsetof(metric_layer, dead));
     put_layers(script, "saturated", r, layers, offsetof(metric_layer, saturated));
-    report_begin_panel(script, r, AXIS_LAYERS, title, "share of the units", false, "set yrange [0:1.02]");
+    report_begin_panel(script, r, AXIS_LAYERS, title, "share of the units", false,
+                       has_any(r, layers) ? "set yrange [0:1.02]"
+                                          : "set yrange [0:1.02]\nset label 2 'none' at graph 0.5,0.5 center");
     fprintf(script, "plot $dead with boxes lc rgb '#0072b2' notitle, $saturated with boxes lc rgb '#d55e00' notitle\n");
     return true;
 }
