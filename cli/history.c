@@ -47,6 +47,7 @@ static size_t take_steps(history_row *row, const metrics *m, size_t at)
 static size_t take_epoch(history_row *row, const metrics *m, size_t at)
 {
     row->test_loss = row->test_accuracy = row->seconds = (double)NAN;
+    row->validation_loss = row->validation_accuracy = (double)NAN;
     if (at == m->epoch_count || m->epochs[at].epoch != row->epoch)
         return at;
     row->step = m->epochs[at].step;
@@ -54,6 +55,10 @@ static size_t take_epoch(history_row *row, const metrics *m, size_t at)
     row->test_accuracy = m->epochs[at].test_accuracy;
     row->seconds = m->epochs[at].epoch_seconds;
     row->tested = m->epochs[at].tested;
+    row->validation_loss = m->epochs[at].validation_loss;
+    row->validation_accuracy = m->epochs[at].validation_accuracy;
+    row->validated = m->epochs[at].validated;
+    row->kept = m->epochs[at].best;
     if (isfinite(m->epochs[at].samples_per_second)) /* of this epoch; that of a step is the mean of all before it */
         row->samples_per_second = m->epochs[at].samples_per_second;
     return at + 1;
@@ -77,6 +82,8 @@ static void make_rows(history *h, const metrics *m)
 
 static bool is_better(const history *h, const history_row *row, const history_row *best)
 {
+    if (h->has_validation)
+        return row->kept;
     if (!isfinite(h->has_accuracy ? row->test_accuracy : row->test_loss))
         return false;
     if (!best)
@@ -88,6 +95,8 @@ static void judge(history *h)
 {
     for (size_t i = 0; i < h->count; i++)
         h->has_accuracy |= isfinite(h->rows[i].test_accuracy);
+    for (size_t i = 0; i < h->count; i++)
+        h->has_validation |= h->rows[i].validated;
     for (size_t i = 0; i < h->count; i++) {
         const history_row *row = &h->rows[i];
         if (row->tested)

@@ -7,12 +7,14 @@
 #include "metrics.h"
 
 typedef struct history_row {
-    int64_t epoch, step;                      /* step: the last one of the epoch that is known */
-    double loss, grad_norm;                   /* means over the logged steps where they are finite */
-    double lr, samples_per_second;            /* as the last line said; NaN: none did */
-    double test_loss, test_accuracy, seconds; /* NaN where the epoch isn't over, or there is no test set */
-    int64_t nonfinite;                        /* logged steps whose loss is not finite */
-    bool tested;                              /* with a loss that may be NaN */
+    int64_t epoch, step;             /* step: the last one of the epoch that is known */
+    double loss, grad_norm;          /* means over the logged steps where they are finite */
+    double lr, samples_per_second;   /* as the last line said; NaN: none did */
+    double test_loss, test_accuracy; /* NaN where the epoch isn't over, or there is no test set */
+    double validation_loss, validation_accuracy, seconds;
+    int64_t nonfinite;      /* logged steps whose loss is not finite */
+    bool tested, validated; /* with a loss that may be NaN */
+    bool kept;              /* as the best model so far, by the validation loss */
 } history_row;
 
 typedef struct history {
@@ -26,8 +28,9 @@ typedef struct history {
     double loss;             /* the last one logged */
     int64_t loss_step;       /* and its step */
     const history_row *last; /* the last row that was tested, NULL: none */
-    const history_row *best; /* of the tested rows that of the highest accuracy, or of the lowest loss where there is no
-                                accuracy; NULL: none is finite */
+    const history_row *best; /* that train kept by its validation loss; without validation, of the tested rows that of
+                                the highest accuracy, or of the lowest loss where there is none; NULL: no such row */
+    bool has_validation;
     bool has_accuracy;
 } history;
 

@@ -71,9 +71,13 @@ static int take_epoch(metrics *m, metric_line *line)
                             .epoch = metric_whole(line, line->json, "epoch"),
                             .test_loss = metric_real(line, line->json, "test_loss"),
                             .test_accuracy = metric_real(line, line->json, "test_accuracy"),
+                            .validation_loss = metric_real(line, line->json, "validation_loss"),
+                            .validation_accuracy = metric_real(line, line->json, "validation_accuracy"),
                             .epoch_seconds = metric_real(line, line->json, "epoch_seconds"),
                             .samples_per_second = metric_real(line, line->json, "samples_per_second"),
-                            .tested = json_object_get(line->json, "test_loss") != NULL};
+                            .tested = json_object_get(line->json, "test_loss") != NULL,
+                            .validated = json_object_get(line->json, "validation_loss") != NULL,
+                            .best = json_is_true(json_object_get(line->json, "best"))};
     return line->status;
 }
 

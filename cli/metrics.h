@@ -14,8 +14,9 @@ typedef struct metric_step { /* a line with "loss" */
 
 typedef struct metric_epoch { /* a line with "seconds" */
     int64_t step, epoch;
-    double test_loss, test_accuracy, epoch_seconds, samples_per_second;
-    bool tested; /* there was a test set, whose loss may not be finite */
+    double test_loss, test_accuracy, validation_loss, validation_accuracy, epoch_seconds, samples_per_second;
+    bool tested, validated; /* there were such samples, whose loss may not be finite */
+    bool best;              /* so far, by the validation loss */
 } metric_epoch;
 
 typedef struct metric_layer {  /* one block at one observed step */

@@ -159,10 +159,12 @@ static json_t *gradients_value(const report *r)
 
 static json_t *row_value(const history_row *row)
 {
-    return json_pack("{sI sI so so so so so so so}", "epoch", (json_int_t)row->epoch, "step", (json_int_t)row->step,
-                     "loss", json_digits(row->loss, METRIC_DIGITS), "test_loss",
+    return json_pack("{sI sI so so so so so so so so so}", "epoch", (json_int_t)row->epoch, "step",
+                     (json_int_t)row->step, "loss", json_digits(row->loss, METRIC_DIGITS), "test_loss",
                      json_digits(row->test_loss, METRIC_DIGITS), "test_accuracy",
-                     json_digits(row->test_accuracy, METRIC_DIGITS), "lr", json_digits(row->lr, METRIC_DIGITS),
+                     json_digits(row->test_accuracy, METRIC_DIGITS), "validation_loss",
+                     json_digits(row->validation_loss, METRIC_DIGITS), "validation_accuracy",
+                     json_digits(row->validation_accuracy, METRIC_DIGITS), "lr", json_digits(row->lr, METRIC_DIGITS),
                      "grad_norm", json_digits(row->grad_norm, METRIC_DIGITS), "samples_per_second",
                      json_digits(row->samples_per_second, 6), "seconds", json_digits(row->seconds, 6));
 }

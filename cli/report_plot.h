@@ -20,6 +20,7 @@ extern const panel panel_layers, panel_layers_over_time, panel_update, panel_uni
 #define STYLE_RAW "with lines lc rgb '#9ecae1' lw 1"
 #define STYLE_LINE "with lines lc rgb '#0072b2' lw 2.5"
 #define STYLE_MARKS "with linespoints lc rgb '#d55e00' lw 2 pt 7 ps 0.6"
+#define STYLE_MARKS_2 "with linespoints lc rgb '#009e73' lw 2 pt 5 ps 0.6"
 
 /* Opens a panel, whose axes are as plot_begin_panel's arguments say and nothing as a panel before left it. `options`:
  * what else gnuplot shall set. Over steps, the first step that was not finite is marked. */

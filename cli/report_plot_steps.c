@@ -96,60 +96,80 @@ static bool has_steps(const report *r)
     return r->metrics.step_count > 0;
 }
 
-static void plot_loss(FILE *script, const report *r, size_t seen, size_t tested, bool log)
+/* Writes $NAME, a quantity over the epochs; *seen: how many of its values show. */
+static bool put_epochs(FILE *script, const char *name, const report *r, size_t where, bool log, size_t *seen)
 {
-    if (!seen && !tested) {
-        put_nothing(script, r, "Loss", "loss");
-        return;
-    }
-    report_begin_panel(script, r, AXIS_STEPS, "Loss", "loss", log, "");
-    if (seen)
-        plot_raw_and_trend(script, "loss", seen, "training, logged steps");
+    series s = of_epochs(&r->metrics, where);
+    bool done = s.x != NULL;
+    *seen = done ? make_visible(&s, log) : 0;
+    if (done)
+        put_data(script, name, &s);
+    series_free(&s);
+    return done;
+}
+
+/* The plot's elements of test and validation; `first` is what stands before the first of them. */
+static void plot_epochs(FILE *script, const char *first, size_t tested, size_t validated)
+{
     if (tested)
-        fprintf(script, "%s $test " STYLE_MARKS " title 'test'", seen ? "," : "plot");
-    fprintf(script, "\n");
+        fprintf(script, "%s $test " STYLE_MARKS " title 'test'", first);
+    if (validated)
+        fprintf(script, "%s $validation " STYLE_MARKS_2 " title 'validation'", tested ? "," : first);
 }
 
 static bool draw_loss(FILE *script, const report *r)
 {
     series loss = of_steps(&r->metrics, offsetof(metric_step, loss));
-    series test = of_epochs(&r->metrics, offsetof(metric_epoch, test_loss));
-    bool done = loss.x && test.x;
+    size_t seen, tested, validated;
+    bool log = loss.x && chart_span(loss.y, loss.count).log;
+    bool done = loss.x && put_epochs(script, "test", r, offsetof(metric_epoch, test_loss), log, &tested) &&
+                put_epochs(script, "validation", r, offsetof(metric_epoch, validation_loss), log, &validated);
     if (done) {
-        bool log = chart_span(loss.y, loss.count).log;
-        size_t seen = make_visible(&loss, log), tested = make_visible(&test, log);
+        seen = make_visible(&loss, log);
         done = put_raw_and_trend(script, "loss", &loss);
-        put_data(script, "test", &test);
-        plot_loss(script, r, seen, tested, log);
+        if (seen + tested + validated == 0)
+            put_nothing(script, r, "Loss", "loss");
+        else
+            report_begin_panel(script, r, AXIS_STEPS, "Loss", "loss", log, "");
+        if (seen)
+            plot_raw_and_trend(script, "loss", seen, "training, logged steps");
+        plot_epochs(script, seen ? "," : "plot", tested, validated);
+        fprintf(script, "\n");
     }
     series_free(&loss);
-    series_free(&test);
     return done;
+}
+
+static double accuracy_of(const history_row *row)
+{
+    return isfinite(row->test_accuracy) ? row->test_accuracy : row->validation_accuracy;
 }
 
 static bool has_accuracy(const report *r)
 {
-    return r->history.has_accuracy;
+    for (size_t i = 0; i < r->history.count; i++)
+        if (isfinite(accuracy_of(&r->history.rows[i])))
+            return true;
+    return false;
 }
 
 static bool draw_accuracy(FILE *script, const report *r)
 {
     const history_row *best = r->history.best;
-    series accuracy = of_epochs(&r->metrics, offsetof(metric_epoch, test_accuracy));
-    bool done = accuracy.x != NULL;
-    if (done) {
-        make_visible(&accuracy, false);
-        put_data(script, "accuracy", &accuracy);
-        report_begin_panel(script, r, AXIS_STEPS, "Accuracy", "share of right answers", false,
-                           "set key bottom right\nset offsets 0,0,graph 0.08,graph 0.08");
-        fprintf(script,
-                "$best << END\n%lld %.9g\nEND\nplot $accuracy " STYLE_MARKS
-                " title 'test', $best with points lc rgb 'black' pt 6 ps 1.2 lw 2 title 'best: %.4f after epoch %lld'\n"
-                "unset offsets\n",
-                (long long)best->step, best->test_accuracy, best->test_accuracy, (long long)best->epoch);
-    }
-    series_free(&accuracy);
-    return done;
+    size_t tested, validated;
+    if (!put_epochs(script, "test", r, offsetof(metric_epoch, test_accuracy), false, &tested) ||
+        !put_epochs(script, "validation", r, offsetof(metric_epoch, validation_accuracy), false, &validated))
+        return false;
+    report_begin_panel(script, r, AXIS_STEPS, "Accuracy", "share of right answers", false,
+                       "set key bottom right\nset offsets 0,0,graph 0.08,graph 0.08");
+    if (best && isfinite(accuracy_of(best)))
+        fprintf(script, "$best << END\n%lld %.9g\nEND\n", (long long)best->step, accuracy_of(best));
+    plot_epochs(script, "plot", tested, validated);
+    if (best && isfinite(accuracy_of(best)))
+        fprintf(script, ", $best with points lc rgb 'black' pt 6 ps 1.2 lw 2 title '%s: %.4f after epoch %lld'",
+                r->history.has_validation ? "kept" : "best", accuracy_of(best), (long long)best->epoch);
+    fprintf(script, "\nunset offsets\n");
+    return true;
 }
 
 static bool draw_lr(FILE *script, const report *r)

@@ -39,21 +39,26 @@ static void print_loss(const history *h, size_t logged)
                words_count(&step, h->nonfinite), logged, (long long)h->nonfinite_step);
 }
 
+/* The best epoch is the one that train kept the model of, where it chose one; else the one that tested best. */
 static void print_test(const history *h)
 {
     words loss, best;
-    if (!h->last)
+    const history_row *kept = h->has_validation ? h->best : NULL;
+    if (kept)
+        printf("validation loss %s after epoch %lld, whose model was kept\n", words_loss(&loss, kept->validation_loss),
+               (long long)kept->epoch);
+    const history_row *row = kept && kept->tested ? kept : h->last;
+    if (!row)
         return;
-    if (!h->best) {
-        printf("test       loss %s\n", words_loss(&loss, h->last->test_loss));
-        return;
-    }
+    printf("test       ");
     if (h->has_accuracy)
-        printf("test       accuracy %.4f, best %.4f after epoch %lld; loss %s\n", h->last->test_accuracy,
-               h->best->test_accuracy, (long long)h->best->epoch, words_loss(&loss, h->last->test_loss));
-    else
-        printf("test       loss %s, best %s after epoch %lld\n", words_loss(&loss, h->last->test_loss),
-               words_loss(&best, h->best->test_loss), (long long)h->best->epoch);
+        printf("accuracy %.4f, ", row->test_accuracy);
+    if (h->has_accuracy && !kept && h->best)
+        printf("best %.4f after epoch %lld; ", h->best->test_accuracy, (long long)h->best->epoch);
+    printf("loss %s", words_loss(&loss, row->test_loss));
+    if (!h->has_accuracy && !kept && h->best)
+        printf(", best %s after epoch %lld", words_loss(&best, h->best->test_loss), (long long)h->best->epoch);
+    putchar('\n');
 }
 
 static void print_summary(const report *r, int width)
@@ -148,6 +153,8 @@ static const table_column columns[] = {
     {"train loss", 12, offsetof(history_row, loss), false, words_loss},
     {"test loss", 11, offsetof(history_row, test_loss), false, words_loss},
     {"accuracy", 10, offsetof(history_row, test_accuracy), false, say_share},
+    {"val loss", 10, offsetof(history_row, validation_loss), false, words_loss},
+    {"val acc", 9, offsetof(history_row, validation_accuracy), false, say_share},
     {"lr", 11, offsetof(history_row, lr), false, say_short},
     {"samples/s", 11, offsetof(history_row, samples_per_second), false, words_rate},
     {"time", 8, offsetof(history_row, seconds), false, words_time},
@@ -168,6 +175,8 @@ static bool is_known(const history_row *row, const table_column *column)
     if (column->where == offsetof(history_row, loss) && row->nonfinite)
         return true;
     if (column->where == offsetof(history_row, test_loss) && row->tested)
+        return true;
+    if (column->where == offsetof(history_row, validation_loss) && row->validated)
         return true;
     return isfinite(value_of(row, column));
 }

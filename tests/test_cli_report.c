@@ -161,6 +161,25 @@ Test(cli_report, json_has_null_for_what_is_not_finite_or_not_there)
 
 #define TRAIN "train --x x.npy --y y.npy --test-x x.npy --test-y y.npy --layers 8:relu,3 --batch 8 --log-every 3"
 
+/* With validation the best epoch is the one that train kept, whatever the test set says. */
+Test(cli_report, tells_what_the_validation_chose)
+{
+    bpt_metrics_add("run", "{\"step\":60,\"epoch\":3,\"test_loss\":0.8,\"test_accuracy\":0.72,\"validation_loss\":0.77,"
+                           "\"validation_accuracy\":0.71,\"best\":true,\"epoch_seconds\":1,\"seconds\":4.5}\n"
+                           "{\"step\":80,\"epoch\":4,\"test_loss\":0.7,\"test_accuracy\":0.74,\"validation_loss\":0.79,"
+                           "\"validation_accuracy\":0.7,\"best\":false,\"epoch_seconds\":1,\"seconds\":5.5}\n");
+    char *text = bpt_succeed("report run");
+    expect_line(text, "validation loss 0.7700 after epoch 3, whose model was kept");
+    expect_line(text, "test       accuracy 0.7200, loss 0.8000");
+    expect_line(text, "epoch  train loss  test loss  accuracy  val loss  val acc         lr  samples/s");
+    cr_assert(strstr(text, "\n    4           -     0.7000    0.7400    0.7900   0.7000"), "%s", text);
+    free(text);
+    json_t *root = report_json("run");
+    cr_assert(number(json_object_get(root, "best"), "epoch") == 3);
+    cr_assert(number(json_object_get(root, "best"), "validation_loss") == 0.77);
+    json_decref(root);
+}
+
 /* A run that was resumed is told of as a whole, with what train said of it. */
 Test(cli_report, tells_of_a_resumed_run_what_train_told)
 {

@@ -104,6 +104,17 @@ Test(cli_report_plot, a_png_is_one_and_the_name_may_hold_anything)
     free(draw("it's;'$(b)", "b.svg"));
 }
 
+Test(cli_report_plot, draws_validation_beside_test)
+{
+    static const char *const words[] = {"test", "validation", "kept: 0.7100 after epoch 3", NULL};
+    need_gnuplot();
+    bpt_metrics_add("plain", "{\"step\":60,\"epoch\":3,\"validation_loss\":0.77,\"validation_accuracy\":0.71,"
+                             "\"best\":true,\"epoch_seconds\":1,\"seconds\":4.5}\n");
+    char *svg = draw("plain", "a.svg");
+    expect_words(svg, words);
+    free(svg);
+}
+
 /* A gnuplot that a test writes. */
 static void write_gnuplot(const char *body)
 {
