@@ -37,21 +37,23 @@ Test(cuda_launch, a_pass_covers_each_row_and_column_once_within_the_limits)
 Test(cuda_launch, a_loss_covers_each_row_once_and_its_sums_fit_where_they_are_kept)
 {
     for (int r = 0; r < SIZES; r++)
-        for (int c = 0; c < SIZES; c++) {
-            int64_t rows = sizes[r], cols = sizes[c];
-            bpi_cuda_rows cut = bpi_cuda_rows_of(rows, cols);
-            cr_assert(cut.lanes * cut.groups == BPI_CUDA_THREADS && power_of_two(cut.lanes) && cut.lanes <= 32);
-            cr_assert(cut.slices * cut.slice_rows >= rows && (cut.slices - 1) * cut.slice_rows < rows);
-            cr_assert_leq(cut.slices, BPI_CUDA_LARGEST_GRID);
-            bool shared = cols <= BPI_CUDA_ROW_LIMIT;
-            cr_assert_eq(cut.sums, shared ? cut.slices : cut.slices * cut.groups);
-            int64_t shared_bytes = (int64_t)cut.groups * cols * 4 + BPI_CUDA_THREADS * 16;
-            cr_assert(!shared || shared_bytes <= 48 * 1024, "[%lld,%lld]: %lld bytes", (long long)rows, (long long)cols,
-                      (long long)shared_bytes);
-            size_t sums = (size_t)(cut.sums * bpi_cuda_sums_ld(cols)) * sizeof(float);
-            cr_assert_geq(bpi_cuda_loss_bytes(rows, cols), (size_t)cut.slices * sizeof(bpi_cuda_total) + sums);
-            cr_assert_eq(bpi_cuda_totals_bytes(cut.slices) % 256, 0, "the sums behind the totals are aligned");
-        }
+        for (int c = 0; c < SIZES; c++)
+            for (int width = 1; width <= 4; width += 3) {
+                int64_t rows = sizes[r], cols = sizes[c];
+                bpi_cuda_rows cut = bpi_cuda_rows_of(rows, cols, width);
+                cr_assert(cut.width == width && cut.lanes * cut.groups == BPI_CUDA_THREADS);
+                cr_assert(power_of_two(cut.lanes) && cut.lanes <= 32);
+                cr_assert(cut.slices * cut.slice_rows >= rows && (cut.slices - 1) * cut.slice_rows < rows);
+                cr_assert_leq(cut.slices, BPI_CUDA_LARGEST_GRID);
+                bool shared = cols <= BPI_CUDA_ROW_LIMIT;
+                cr_assert_eq(cut.sums, shared ? cut.slices : cut.slices * cut.groups);
+                int64_t shared_bytes = (int64_t)cut.groups * cols * 4 + BPI_CUDA_THREADS * 16;
+                cr_assert(!shared || shared_bytes <= 48 * 1024, "[%lld,%lld]: %lld bytes", (long long)rows,
+                          (long long)cols, (long long)shared_bytes);
+                size_t sums = (size_t)(cut.sums * bpi_cuda_sums_ld(cols)) * sizeof(float);
+                cr_assert_geq(bpi_cuda_loss_bytes(rows, cols), (size_t)cut.slices * sizeof(bpi_cuda_total) + sums);
+                cr_assert_eq(bpi_cuda_totals_bytes(cut.slices) % 256, 0, "the sums behind the totals are aligned");
+            }
 }
 
 Test(cuda_launch, an_array_gets_a_block_at_least_and_at_most_what_one_block_can_add_up)

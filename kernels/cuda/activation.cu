@@ -2,9 +2,21 @@
 #include "kernels/cuda/pass.cuh"
 #include "kernels/math/activation_of.h"
 
+/* The next rows of a thread. */
+template <int W>
+__device__ __forceinline__ void read_rows(const bpi_matrix &z, const bpi_cuda_place &place, int64_t first,
+                                          bpi_cuda_cells<W> (&t)[BPI_CUDA_ROWS_IN_FLIGHT])
+{
+#pragma unroll
+    for (int k = 0; k < BPI_CUDA_ROWS_IN_FLIGHT; ++k)
+        if (place.column < z.cols && first + k * place.step < place.end)
+            t[k] = read_cells<W>(row_of(z, first + k * place.step), place.column, z.cols);
+}
+
 /* activation_forward: t = z + bias, a = f(t); t back to z where `keeps`, see ops.h linear_forward.
  * grid   (tiles, slices) of bpi_cuda_pass_of, block (lanes, groups): a warp reads 512 neighbouring bytes of a row
- * moves  reads 4BO bytes, writes 4BO, and 4BO more where it keeps t; bound by memory
+ * moves  reads 4BO bytes and 4 slices O of the bias, writes 4BO, and 4BO more where it keeps t; shared 512 bytes; bound
+ *        by memory; the first rows are on their way while the block fetches the bias
  * order  element by element
  * edges  O not a multiple of 4: the last thread of a row takes single elements; narrow O: several rows a warp */
 template <bp_activation A, int W>
@@ -13,17 +25,12 @@ BPI_CUDA_KERNEL activation_forward(bpi_matrix z, const float *bias, bpi_matrix a
 {
     const bpi_cuda_place place = place_of<W>(z.rows, slice_rows);
     const int64_t o = place.column, cols = z.cols;
-    if (o >= cols)
-        return;
-    bpi_cuda_cells<W> shift = {};
+    bpi_cuda_cells<W> t[BPI_CUDA_ROWS_IN_FLIGHT], shift = {};
+    read_rows<W>(z, place, place.first, t);
     if (bias)
-        shift = read_cells<W>(bias, o, cols);
-    for (int64_t first = place.first; first < place.end; first += BPI_CUDA_ROWS_IN_FLIGHT * place.step) {
-        bpi_cuda_cells<W> t[BPI_CUDA_ROWS_IN_FLIGHT];
-#pragma unroll
-        for (int k = 0; k < BPI_CUDA_ROWS_IN_FLIGHT; ++k)
-            if (first + k * place.step < place.end)
-                t[k] = read_cells<W>(row_of(z, first + k * place.step), o, cols);
+        shift = read_for_block<W>(bias, o, cols);
+    const int64_t round = BPI_CUDA_ROWS_IN_FLIGHT * place.step;
+    for (int64_t first = place.first; o < cols && first < place.end; first += round) {
 #pragma unroll
         for (int k = 0; k < BPI_CUDA_ROWS_IN_FLIGHT; ++k) {
             const int64_t row = first + k * place.step;
@@ -40,6 +47,7 @@ BPI_CUDA_KERNEL activation_forward(bpi_matrix z, const float *bias, bpi_matrix a
                 t[k].v[i] = bpi_activation_value_of(A, slope, t[k].v[i]);
             write_cells<W>(row_to(a, row), o, cols, t[k]);
         }
+        read_rows<W>(z, place, first + round, t);
     }
 }
 

@@ -26,23 +26,34 @@ static int64_t rows_of_slice(int64_t rows, int64_t round, int64_t most_slices)
     return round * divide_up(divide_up(rows, round), most_slices);
 }
 
-bpi_cuda_pass bpi_cuda_pass_of(int64_t rows, int64_t cols, int width)
+static bpi_cuda_pass pass_of(int64_t rows, int64_t cols, int width, int64_t largest_grid)
 {
     bpi_cuda_pass pass;
     pass.width = width;
     pass.lanes = lanes_for(divide_up(cols, width));
     pass.groups = BPI_CUDA_THREADS / pass.lanes;
     pass.tiles = divide_up(cols, (int64_t)pass.lanes * width);
-    int64_t most = clamp(BPI_CUDA_LARGEST_GRID / pass.tiles, 1, BPI_CUDA_LARGEST_GRID);
+    int64_t most = clamp(largest_grid / pass.tiles, 1, largest_grid);
     pass.slice_rows = rows_of_slice(rows, (int64_t)pass.groups * BPI_CUDA_ROWS_IN_FLIGHT, most);
     pass.slices = divide_up(rows, pass.slice_rows);
     return pass;
 }
 
-bpi_cuda_rows bpi_cuda_rows_of(int64_t rows, int64_t cols)
+bpi_cuda_pass bpi_cuda_pass_of(int64_t rows, int64_t cols, int width)
+{
+    return pass_of(rows, cols, width, BPI_CUDA_LARGEST_GRID);
+}
+
+bpi_cuda_pass bpi_cuda_load_pass_of(int64_t rows, int64_t cols, int width)
+{
+    return pass_of(rows, cols, width, BPI_CUDA_LOAD_GRID);
+}
+
+bpi_cuda_rows bpi_cuda_rows_of(int64_t rows, int64_t cols, int width)
 {
     bpi_cuda_rows cut;
-    cut.lanes = lanes_for(cols);
+    cut.width = width;
+    cut.lanes = lanes_for(divide_up(cols, width));
     cut.groups = BPI_CUDA_THREADS / cut.lanes;
     cut.slice_rows = rows_of_slice(rows, cut.groups, BPI_CUDA_LARGEST_GRID);
     cut.slices = divide_up(rows, cut.slice_rows);
@@ -71,10 +82,16 @@ size_t bpi_cuda_pass_bytes(int64_t rows, int64_t cols)
     return (size_t)((quads > singles ? quads : singles) * bpi_cuda_sums_ld(cols)) * sizeof(float);
 }
 
+static size_t loss_bytes(int64_t rows, int64_t cols, int width)
+{
+    bpi_cuda_rows cut = bpi_cuda_rows_of(rows, cols, width);
+    return bpi_cuda_totals_bytes(cut.slices) + (size_t)(cut.sums * bpi_cuda_sums_ld(cols)) * sizeof(float);
+}
+
 size_t bpi_cuda_loss_bytes(int64_t rows, int64_t cols)
 {
-    bpi_cuda_rows cut = bpi_cuda_rows_of(rows, cols);
-    return bpi_cuda_totals_bytes(cut.slices) + (size_t)(cut.sums * bpi_cuda_sums_ld(cols)) * sizeof(float);
+    size_t quads = loss_bytes(rows, cols, 4), singles = loss_bytes(rows, cols, 1);
+    return quads > singles ? quads : singles;
 }
 
 size_t bpi_cuda_norm_bytes(int64_t count)

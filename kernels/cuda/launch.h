@@ -14,8 +14,9 @@ enum {
     BPI_CUDA_THREADS = 256,       /* of every block */
     BPI_CUDA_ROWS_IN_FLIGHT = 4,  /* rows that a thread loads before it works on the first */
     BPI_CUDA_LARGEST_GRID = 1024, /* blocks over which a sum or a pass is cut: 8 on each of 128 multiprocessors */
+    BPI_CUDA_LOAD_GRID = 128,     /* blocks of a load, each of which reads the statistics of its columns */
     BPI_CUDA_ROW_LIMIT = 1024,    /* columns of a loss whose sums fit the shared memory of a block */
-    BPI_CUDA_ROW_KEPT = 8         /* columns that a thread of the loss keeps in registers */
+    BPI_CUDA_ROW_KEPT = 8         /* times `width` columns that a thread of the loss keeps in registers */
 };
 
 /* A pass over a matrix [rows, cols]: blocks of lanes x groups threads, each thread with `width` neighbouring columns;
@@ -27,15 +28,18 @@ typedef struct bpi_cuda_pass {
 } bpi_cuda_pass;
 
 bpi_cuda_pass bpi_cuda_pass_of(int64_t rows, int64_t cols, int width);
+bpi_cuda_pass bpi_cuda_load_pass_of(int64_t rows, int64_t cols, int width); /* in fewer slices */
 
-/* A loss: a row belongs to `lanes` threads; groups rows at once in a block; grid (slices). */
+/* A loss: a row belongs to `lanes` threads, `width` neighbouring columns at a time; groups rows at once in a block;
+ * grid (slices). */
 typedef struct bpi_cuda_rows {
+    int width; /* 4: 16-byte accesses; 1: where rows do not start on 16 bytes, or columns would be left over */
     int lanes, groups;
     int64_t slices, slice_rows;
     int64_t sums; /* rows of partial column sums: one a slice, or one a group where they do not fit shared memory */
 } bpi_cuda_rows;
 
-bpi_cuda_rows bpi_cuda_rows_of(int64_t rows, int64_t cols);
+bpi_cuda_rows bpi_cuda_rows_of(int64_t rows, int64_t cols, int width);
 
 /* An array of `count` elements: this many blocks walk over it. */
 int64_t bpi_cuda_blocks_of(int64_t count);
@@ -57,7 +61,7 @@ typedef struct bpi_cuda_square_sum {
 
 size_t bpi_cuda_totals_bytes(int64_t slices);
 size_t bpi_cuda_pass_bytes(int64_t rows, int64_t cols); /* of a pass with column sums, at either width */
-size_t bpi_cuda_loss_bytes(int64_t rows, int64_t cols);
+size_t bpi_cuda_loss_bytes(int64_t rows, int64_t cols); /* at either width */
 size_t bpi_cuda_norm_bytes(int64_t count);
 
 #ifdef __cplusplus

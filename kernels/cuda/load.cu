@@ -1,42 +1,79 @@
 /* load.cu: a batch out of samples in device memory: see ops.h load. */
 #include "kernels/cuda/pass.cuh"
 
-template <bool BYTES> __device__ __forceinline__ float value_at(const bpi_cuda_gather &from, int64_t at)
-{
-    if (BYTES)
-        return (float)static_cast<const uint8_t *>(from.source_x)[at] / from.divisor;
-    return static_cast<const float *>(from.source_x)[at];
-}
-
 __device__ __forceinline__ int64_t sample_of(const bpi_cuda_gather &from, int64_t b)
 {
     return from.index ? from.index[b] : from.first + b;
 }
 
-/* load_inputs: x[b,i] = (value - mean[i]) * inv_std[i], and zero between I and ld.
- * grid   (tiles, slices) of bpi_cuda_pass_of(B, ld, 1), block (lanes, groups): a warp reads neighbouring inputs of a
- * row moves  reads BI bytes or 4BI, writes 4B ld; bound by memory; rows are dense and start anywhere, so single
- * elements order  element by element edges  the padding's threads write zeros and read nothing */
-template <bool BYTES> BPI_CUDA_KERNEL load_inputs(bpi_cuda_gather from, int64_t slice_rows)
+/* W neighbouring inputs of a sample, which begin inside it; beyond it 0. */
+template <bool BYTES, int W>
+__device__ __forceinline__ bpi_cuda_cells<W> read_inputs(const bpi_cuda_gather &from, int64_t sample, int64_t i)
 {
-    const bpi_cuda_place place = place_of<1>(from.x.rows, slice_rows);
+    const int64_t inputs = from.x.cols;
+    if (!BYTES)
+        return read_cells<W>(static_cast<const float *>(from.source_x) + sample * inputs, i, inputs);
+    const uint8_t *row = static_cast<const uint8_t *>(from.source_x) + sample * inputs;
+    bpi_cuda_cells<W> cells;
+    if (W == 4 && i + 4 <= inputs) {
+        const uint32_t word = *reinterpret_cast<const uint32_t *>(row + i);
+#pragma unroll
+        for (int k = 0; k < W; ++k)
+            cells.v[k] = (float)(word >> 8 * k & 0xffu);
+        return cells;
+    }
+#pragma unroll
+    for (int k = 0; k < W; ++k)
+        cells.v[k] = i + k < inputs ? (float)row[i + k] : 0.0f;
+    return cells;
+}
+
+/* load_inputs: x[b,i] = (value - mean[i]) * inv_std[i], and zero between I and ld.
+ * grid   (tiles, slices) of bpi_cuda_load_pass_of(B, ld), block (lanes, groups): a warp writes 512 neighbouring bytes
+ * moves  reads BI bytes or 4BI, 8B tiles of the index, 8I slices of the statistics, writes 4B ld; shared 3 KiB; bound
+ *        by memory
+ * order  element by element
+ * edges  samples that do not start on the bytes of W elements: W = 1; the padding's threads write zeros and read
+ *        nothing; the index comes into shared memory for 256 rows at a time */
+template <bool BYTES, int W> BPI_CUDA_KERNEL load_inputs(bpi_cuda_gather from, int64_t slice_rows)
+{
+    __shared__ int64_t samples[BPI_CUDA_THREADS];
+    const bpi_cuda_place place = place_of<W>(from.x.rows, slice_rows);
     const int64_t i = place.column, inputs = from.x.cols;
-    if (i >= from.x.ld)
-        return;
-    const bool inside = i < inputs, standardised = inside && from.mean;
-    const float mean = standardised ? from.mean[i] : 0.0f, inv_std = standardised ? from.inv_std[i] : 1.0f;
-    for (int64_t first = place.first; first < place.end; first += BPI_CUDA_ROWS_IN_FLIGHT * place.step) {
-        float x[BPI_CUDA_ROWS_IN_FLIGHT];
+    const int thread = (int)(threadIdx.y * blockDim.x + threadIdx.x);
+    bpi_cuda_cells<W> mean, inv_std;
+    if (from.mean) {
+        mean = read_for_block<W>(from.mean, i, inputs);
+        inv_std = read_for_block<W>(from.inv_std, i, inputs);
+    }
+    for (int64_t begin = place.first - threadIdx.y; begin < place.end; begin += BPI_CUDA_THREADS) {
+        const int64_t end = begin + BPI_CUDA_THREADS < place.end ? begin + BPI_CUDA_THREADS : place.end;
+        __syncthreads(); /* the rows before are done with */
+        if (begin + thread < end)
+            samples[thread] = sample_of(from, begin + thread);
+        __syncthreads();
+        for (int64_t first = begin + threadIdx.y; i < from.x.ld && first < end;
+             first += BPI_CUDA_ROWS_IN_FLIGHT * place.step) {
+            bpi_cuda_cells<W> x[BPI_CUDA_ROWS_IN_FLIGHT] = {};
 #pragma unroll
-        for (int k = 0; k < BPI_CUDA_ROWS_IN_FLIGHT; ++k) {
-            const int64_t b = first + k * place.step;
-            x[k] = inside && b < place.end ? value_at<BYTES>(from, sample_of(from, b) * inputs + i) : 0.0f;
-        }
+            for (int k = 0; k < BPI_CUDA_ROWS_IN_FLIGHT; ++k) {
+                const int64_t b = first + k * place.step;
+                if (i < inputs && b < end)
+                    x[k] = read_inputs<BYTES, W>(from, samples[b - begin], i);
+            }
 #pragma unroll
-        for (int k = 0; k < BPI_CUDA_ROWS_IN_FLIGHT; ++k) {
-            const int64_t b = first + k * place.step;
-            if (b < place.end)
-                row_to(from.x, b)[i] = standardised ? (x[k] - mean) * inv_std : x[k];
+            for (int k = 0; k < BPI_CUDA_ROWS_IN_FLIGHT; ++k) {
+                const int64_t b = first + k * place.step;
+                if (b >= end)
+                    break;
+#pragma unroll
+                for (int c = 0; c < W; ++c) {
+                    const float value = BYTES ? x[k].v[c] / from.divisor : x[k].v[c];
+                    const float moved = from.mean ? (value - mean.v[c]) * inv_std.v[c] : value;
+                    x[k].v[c] = i + c < inputs ? moved : 0.0f;
+                }
+                write_cells<W>(row_to(from.x, b), i, from.x.ld, x[k]);
+            }
         }
     }
 }
@@ -59,15 +96,30 @@ BPI_CUDA_KERNEL load_targets(bpi_cuda_gather from, int64_t rows, int64_t slice_r
     }
 }
 
+static bool starts_on(const void *data, uintptr_t bytes)
+{
+    return reinterpret_cast<uintptr_t>(data) % bytes == 0; /* of NULL too */
+}
+
+template <bool BYTES> static void launch_inputs(cudaStream_t stream, const bpi_cuda_gather &gather)
+{
+    const bool quads = gather.x.cols % 4 == 0 && starts_on(gather.source_x, BYTES ? 4 : 16) && gather.x.ld % 4 == 0 &&
+                       starts_on(gather.x.data, 16) && starts_on(gather.mean, 16) && starts_on(gather.inv_std, 16);
+    const bpi_cuda_pass pass = bpi_cuda_load_pass_of(gather.x.rows, gather.x.ld, quads ? 4 : 1);
+    if (quads)
+        load_inputs<BYTES, 4><<<grid_of(pass), block_of(pass), 0, stream>>>(gather, pass.slice_rows);
+    else
+        load_inputs<BYTES, 1><<<grid_of(pass), block_of(pass), 0, stream>>>(gather, pass.slice_rows);
+}
+
 extern "C" cudaError_t bpi_cuda_run_gather(cudaStream_t stream, const bpi_cuda_gather *gather)
 {
     const int64_t rows = gather->x.rows;
     if (gather->x.data) {
-        const bpi_cuda_pass pass = bpi_cuda_pass_of(rows, gather->x.ld, 1);
         if (gather->x_type == BPI_TYPE_U8)
-            load_inputs<true><<<grid_of(pass), block_of(pass), 0, stream>>>(*gather, pass.slice_rows);
+            launch_inputs<true>(stream, *gather);
         else
-            load_inputs<false><<<grid_of(pass), block_of(pass), 0, stream>>>(*gather, pass.slice_rows);
+            launch_inputs<false>(stream, *gather);
         const cudaError_t code = cudaGetLastError();
         if (code != cudaSuccess)
             return code;

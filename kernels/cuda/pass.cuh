@@ -1,5 +1,5 @@
-/* pass.cuh: what the kernels that walk over a matrix share: where a thread stands, and the sum over the rows of a
- * block. How elements are read and written is in storage.cuh. */
+/* pass.cuh: what the kernels that walk over a matrix share: where a thread stands, a row vector for a block, and the
+ * sum over the rows of a block. How elements are read and written is in storage.cuh. */
 #ifndef BPI_CUDA_PASS_CUH
 #define BPI_CUDA_PASS_CUH
 
@@ -34,6 +34,26 @@ template <typename T = float> __device__ __forceinline__ const T *row_of(const b
 template <typename T = float> __device__ __forceinline__ T *row_to(const bpi_matrix &matrix, int64_t row)
 {
     return static_cast<T *>(matrix.data) + row * matrix.ld;
+}
+
+/* W neighbouring elements of a row vector, read once for the whole block; beyond the row 0. All threads call it, and
+ * issue their own loads before, as it waits. Neighbouring lanes lie in neighbouring banks. */
+template <int W> __device__ __forceinline__ bpi_cuda_cells<W> read_for_block(const float *row, int64_t o, int64_t cols)
+{
+    __shared__ float shared_row[W][32];
+    bpi_cuda_cells<W> cells;
+    __syncthreads(); /* what the call before left has been read */
+    if (threadIdx.y == 0) {
+        cells = read_cells<W>(row, o, cols);
+#pragma unroll
+        for (int i = 0; i < W; ++i)
+            shared_row[i][threadIdx.x] = cells.v[i];
+    }
+    __syncthreads();
+#pragma unroll
+    for (int i = 0; i < W; ++i)
+        cells.v[i] = shared_row[i][threadIdx.x];
+    return cells;
 }
 
 /* The sum of `mine` over the groups of the block (a tree, so the order is that of the shape), into the slice's row of

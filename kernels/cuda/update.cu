@@ -168,18 +168,21 @@ __device__ __forceinline__ void average_cells(const move &work, int64_t k, const
  * grid   (bpi_cuda_blocks_of span), block (256): a warp reads 512 neighbouring bytes of each array
  * moves  adam, adamw 28 bytes a parameter, momentum 20, sgd 12, 8 more for an average; bound by memory; four arrays are
  *        four loads in flight
- * order  element by element; the step's scalars in double, once a block
+ * order  element by element; the step's scalars are read and worked out once a block, in double
  * edges  count not a multiple of 4: the last thread takes single elements; decayed is one: no four are split by it;
- *        nonfinite gradients: nothing is read */
+ *        nonfinite gradients: nothing else is read */
 template <rule RULE, int W> BPI_CUDA_KERNEL update(bpi_hyper hyper, move work)
 {
     __shared__ bpi_update_scalars shared_scalars;
+    __shared__ bool nonfinite;
     constexpr bool first_state = RULE != RULE_SGD, second_state = RULE == RULE_ADAM || RULE == RULE_ADAMW;
-    if (work.state->nonfinite)
-        return;
-    if (threadIdx.x == 0)
+    if (threadIdx.x == 0) {
+        nonfinite = work.state->nonfinite != 0;
         shared_scalars = scalars_of(hyper, *work.state);
+    }
     __syncthreads();
+    if (nonfinite)
+        return;
     bpi_update_scalars scalars = shared_scalars;
     const float weight_decay = scalars.weight_decay, lr_weight_decay = scalars.lr_weight_decay;
     const int64_t step = (int64_t)gridDim.x * BPI_CUDA_THREADS * W;
