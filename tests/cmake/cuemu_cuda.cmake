@@ -24,7 +24,7 @@ if(TARGET backprop_cuda AND TARGET cuemu_run)
         cuda_test(test_${NAME} lazy forward)
     endforeach()
     # What kernels move, and the bits of cpu.
-    foreach(NAME cuda_traffic)
+    foreach(NAME)
         cuda_test(test_${NAME} lazy forward)
     endforeach()
     # Other orders of streams, blocks and threads, for the quick ones.

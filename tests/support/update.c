@@ -61,6 +61,12 @@ void bpt_update_prepare(bpt_device *device, const bpi_hyper *hyper, const double
 void bpt_update_step(bpt_device *device, const bpi_hyper *hyper, bpt_update_values *values, bpi_step_state *state)
 {
     bpt_update_prepare(device, hyper, values->gradients, values->count, state);
+    bpt_update_apply(device, hyper, values, state);
+}
+
+void bpt_update_apply(bpt_device *device, const bpi_hyper *hyper, bpt_update_values *values,
+                      const bpi_step_state *state)
+{
     int64_t whole = values->count + values->behind;
     bpt_matrix parameters = bpt_parameters(device, 1, whole, 1, values->parameters);
     bpt_matrix average = bpt_parameters(device, 1, whole, 1, values->average);

@@ -31,6 +31,10 @@ bpt_update_values bpt_update_random(bpi_type type, const bpi_hyper *hyper, int64
 /* update_prepare and update; changes values and state. */
 void bpt_update_step(bpt_device *device, const bpi_hyper *hyper, bpt_update_values *values, bpi_step_state *state);
 
+/* update alone, with the state that it is given; changes values. */
+void bpt_update_apply(bpt_device *device, const bpi_hyper *hyper, bpt_update_values *values,
+                      const bpi_step_state *state);
+
 /* update_prepare alone. */
 void bpt_update_prepare(bpt_device *device, const bpi_hyper *hyper, const double *gradients, int64_t count,
                         bpi_step_state *state);
