@@ -43,6 +43,16 @@ bp_status bpi_part_body(bp_trainer *trainer, const bpi_plan_set *set, const bpi_
     return part->last && part->updates ? update(trainer) : BP_STATUS_OK;
 }
 
+/* What tells a part from others of a step, besides its size: only dropout knows which rows it has. So that a batch in
+ * many parts needs no more than a few graphs. */
+static int64_t part_place(const bp_model *model, int64_t first_row)
+{
+    for (int64_t i = 0; i < model->layer_count; i++)
+        if (model->layers[i].block.dropout > 0.0f)
+            return first_row;
+    return first_row > 0;
+}
+
 static bp_status walk(bp_trainer *trainer, const bpi_source *source, const int64_t *index, int64_t first, int64_t rows,
                       bool updates)
 {
@@ -51,7 +61,7 @@ static bp_status walk(bp_trainer *trainer, const bpi_source *source, const int64
         int64_t here = rows - done < pass->rows ? rows - done : pass->rows;
         bpi_part part = {.rows = here,
                          .samples = rows,
-                         .first_row = done,
+                         .first_row = part_place(trainer->model, done),
                          .classes = bpi_uses_classes(trainer->model, source),
                          .last = done + here == rows,
                          .updates = updates};

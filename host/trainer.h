@@ -11,7 +11,7 @@
 /* A part of a step's batch: all that what is done with it, once it was loaded, depends on. */
 typedef struct bpi_part {
     int64_t rows, samples; /* of the part, and of the whole step */
-    int64_t first_row;     /* 0: the part that begins the step */
+    int64_t first_row;     /* 0: the part that begins the step; of the others 1, unless there is dropout */
     bool classes, last, updates;
 } bpi_part;
 

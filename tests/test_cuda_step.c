@@ -9,6 +9,8 @@
 #include "support/judge.h"
 #include "support/run.h"
 
+/* parts of 32 and 16: two kinds of graph a step */
+enum { PART = 32 };
 enum { ROWS = 48, INPUTS = 13, CLASSES = 5, STEPS = 6 };
 
 static void skip_without_cuda(void)
@@ -25,7 +27,7 @@ typedef struct training {
     bpi_ops ops; /* the backend's, without its captures where they are not wanted */
 } training;
 
-static void open_training(training *t, bool captures)
+static void open_training(training *t, bool captures, int64_t batch)
 {
     t->context = bpt_context("cuda", 1);
     t->ops = *t->context->backend->ops;
@@ -38,10 +40,9 @@ static void open_training(training *t, bool captures)
                               .loss = BP_LOSS_SOFTMAX_CROSS_ENTROPY};
     bpt_ok(t->context, bp_model_create(t->context, &model, &t->model), "model");
     t->data = bpt_classes(t->context, ROWS, INPUTS, CLASSES, 7);
-    /* parts of 32 and 16: two kinds of graph a step */
     bp_trainer_options options = {.struct_size = sizeof options,
-                                  .batch = 32,
-                                  .accumulate = 2,
+                                  .batch = batch,
+                                  .accumulate = (ROWS + batch - 1) / batch,
                                   .optimizer = BP_OPTIMIZER_ADAMW,
                                   .weight_decay = 0.01,
                                   .clip_norm = 1.0,
@@ -69,8 +70,8 @@ Test(cuda_step, recorded_gives_the_bits_of_one_that_is_not)
 {
     skip_without_cuda();
     training recorded, plain;
-    open_training(&recorded, true);
-    open_training(&plain, false);
+    open_training(&recorded, true, PART);
+    open_training(&plain, false, PART);
     double losses[STEPS];
     for (int s = 0; s < STEPS; s++) {
         bp_step_result a, b;
@@ -100,7 +101,7 @@ Test(cuda_step, recorded_is_one_launch_a_part_without_waiting_or_allocating)
     skip_without_cuda();
     void *runtime = dlopen("libcudart.so.13", RTLD_NOW | RTLD_NOLOAD);
     training t;
-    open_training(&t, true);
+    open_training(&t, true, PART);
     runtime = runtime ? runtime : dlopen("libcudart.so.13", RTLD_NOW | RTLD_NOLOAD);
     cr_assert_not_null(runtime, "%s", dlerror());
     cuemu_counter_fn *counter;
@@ -118,5 +119,22 @@ Test(cuda_step, recorded_is_one_launch_a_part_without_waiting_or_allocating)
         bpt_ok(t.context, t.ops.synchronize(t.context->backend), "synchronize");
         cr_assert_eq(counter("host", "graph_launches"), 2);
     }
+    close_training(&t);
+}
+
+Test(cuda_step, in_many_parts_needs_three_graphs)
+{
+    skip_without_cuda();
+    training t;
+    open_training(&t, true, 4); /* the first of 12 parts, those between, the last */
+    for (int s = 0; s < 3; s++)
+        step(&t);
+    bp_step_result result;
+    bpt_ok(t.context, bp_trainer_result(t.trainer, &result), "result");
+    cr_expect_eq(result.step, 3);
+    int recorded = 0;
+    for (int i = 0; i < BPI_STEP_GRAPHS; i++)
+        recorded += t.trainer->graphs[i].graph != NULL;
+    cr_expect_eq(recorded, 3, "%d graphs", recorded);
     close_training(&t);
 }
