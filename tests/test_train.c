@@ -275,7 +275,7 @@ Test(train, survives_the_failure_of_any_allocation)
             float x[4 * INPUTS] = {0}, y[4 * CLASSES];
             int64_t classes[4] = {0, 1, 2, 3};
             bp_model_options model_options = {.struct_size = sizeof model_options, .inputs = INPUTS, .layers = LAYERS};
-            bp_trainer_options options = {.batch = 8, .optimizer = BP_OPTIMIZER_ADAM};
+            bp_trainer_options options = {.batch = 8, .optimizer = BP_OPTIMIZER_ADAM, .ema_decay = 0.9};
             bp_status status = create_counted(&c, backends[b], &context);
             if (status == BP_STATUS_OK)
                 status = bp_model_create(context, &model_options, &model);

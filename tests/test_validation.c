@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/hooks.h"
 #include "support/judge.h"
 #include "support/run.h"
 #include "support/sandbox.h"
@@ -104,6 +105,30 @@ Test(validation, refuses_shares_that_leave_nothing)
     }
     bp_data_destroy(data);
     bp_context_destroy(context);
+}
+
+/* Every allocation made to fail once: a status, words, nothing left behind, and the samples as they were. */
+Test(validation, parting_survives_the_failure_of_any_allocation)
+{
+    bpt_hooks hooks = {0};
+    bp_context *context = bpt_hooks_context(&hooks);
+    int64_t classes[ROWS] = {0, 1};
+    bp_data *data = numbered(context, classes, NULL), *rest, *part;
+    int64_t live = hooks.live, failures = 0;
+    for (bp_status status = BP_STATUS_OUT_OF_MEMORY; status != BP_STATUS_OK; failures++) {
+        hooks.fail_at = hooks.calls + 1 + failures;
+        status = bp_data_split(data, 0.3, 1, &rest, &part);
+        cr_assert(status == BP_STATUS_OK || status == BP_STATUS_OUT_OF_MEMORY, "%s", bp_last_error(context));
+        cr_assert(status == BP_STATUS_OK || (!rest && !part && hooks.live == live), "failure %lld",
+                  (long long)failures);
+    }
+    cr_expect_gt(failures, 8, "the test reaches the allocations");
+    cr_expect(bp_data_rows(rest) == 70 && bp_data_rows(part) == 30);
+    bp_data_destroy(part);
+    bp_data_destroy(rest);
+    bp_data_destroy(data);
+    bp_context_destroy(context);
+    cr_expect_eq(hooks.live, 0);
 }
 
 /* ---------------------------------------------------------------- training */
