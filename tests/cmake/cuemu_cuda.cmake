@@ -23,8 +23,8 @@ if(TARGET backprop_cuda AND TARGET cuemu_run)
             linear_input_grad linear_weight_grad load loss loss_edges update update_prepare cuda_step weight_decay memory_limit)
         cuda_test(test_${NAME} lazy forward)
     endforeach()
-    # What kernels move, and the bits of cpu.
-    foreach(NAME)
+    # What kernels and a step move, and the bits of cpu.
+    foreach(NAME cuda_traffic cuda_bits cuda_step_traffic)
         cuda_test(test_${NAME} lazy forward)
     endforeach()
     # Other orders of streams, blocks and threads, for the quick ones.
