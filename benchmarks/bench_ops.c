@@ -263,8 +263,10 @@ static int parse(int count, char **words, settings *how)
 
 static bool open_contexts(bench *run)
 {
-    bp_context_options options = {
-        .backend = run->how.backend, .precision = run->how.precision, .threads = run->how.threads};
+    bp_context_options options = {.plugin_dir = BP_BINARY_DIR,
+                                  .backend = run->how.backend,
+                                  .precision = run->how.precision,
+                                  .threads = run->how.threads};
     bp_context_options judge = {.backend = "reference", .threads = 1};
     if (bp_context_create(&options, &run->context) == BP_STATUS_OK &&
         bp_context_create(&judge, &run->judge) == BP_STATUS_OK)

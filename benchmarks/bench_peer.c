@@ -98,7 +98,10 @@ int main(int count, char **words)
     if (loss < 0 || optimizer < 0 || precision < 0)
         return 2;
     bp_context *context;
-    bp_context_options options = {.backend = words[6], .precision = (bp_precision)precision, .threads = atoi(words[8])};
+    bp_context_options options = {.plugin_dir = BP_BINARY_DIR,
+                                  .backend = words[6],
+                                  .precision = (bp_precision)precision,
+                                  .threads = atoi(words[8])};
     bool done = bp_context_create(&options, &context) == BP_STATUS_OK;
     if (!done)
         fprintf(stderr, "bench_peer: %s\n", bp_last_error(context));
