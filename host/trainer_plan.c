@@ -45,19 +45,18 @@ static bp_status limit_of(bp_model *model, const bp_trainer_options *options, si
     return BP_STATUS_OK;
 }
 
+static const char *whose_limit(const bp_trainer_options *options)
+{
+    return options->memory_limit ? "memory_limit allows" : "the device has";
+}
+
 static bp_status too_little(bp_model *model, const bp_trainer_options *options, const bp_memory_plan *plan,
                             size_t limit)
 {
-    const char *of = options->memory_limit ? "memory_limit allows" : "the device has";
-    if (model->has_batch_norm)
-        return BPI_FAIL(model->context, BP_STATUS_OUT_OF_MEMORY,
-                        "bp_trainer_create: batch norm wants its %lld samples at once, for which the trainer takes %zu "
-                        "bytes; %s %zu: use a smaller batch",
-                        (long long)options->batch, plan->total_bytes, of, limit);
     return BPI_FAIL(model->context, BP_STATUS_OUT_OF_MEMORY,
                     "bp_trainer_create: the trainer takes %zu bytes even for one sample at a time, %zu of them for "
                     "gradients and the optimiser; %s %zu",
-                    plan->total_bytes, plan->gradient_bytes + plan->optimizer_bytes, of, limit);
+                    plan->total_bytes, plan->gradient_bytes + plan->optimizer_bytes, whose_limit(options), limit);
 }
 
 /* The most rows that fit, between one row, which does, and `too_many`: by halves. */
@@ -75,6 +74,22 @@ static bp_status most_rows(bp_model *model, const bp_trainer_options *options, i
             too_many = middle;
     }
     return BP_STATUS_OK;
+}
+
+/* Batch norm wants its samples at once: says which batch would fit. */
+static bp_status refuse_batch(bp_model *model, const bp_trainer_options *options, const bp_memory_plan *whole,
+                              size_t limit)
+{
+    bp_memory_plan one;
+    int64_t most;
+    BPI_TRY(plan_rows(model, options, 1, &one));
+    if (one.total_bytes > limit)
+        return too_little(model, options, &one, limit);
+    BPI_TRY(most_rows(model, options, options->batch, limit, &most));
+    return BPI_FAIL(model->context, BP_STATUS_OUT_OF_MEMORY,
+                    "bp_trainer_create: batch norm wants its %lld samples at once, for which the trainer takes %zu "
+                    "bytes; %s %zu: a batch of %lld would fit",
+                    (long long)options->batch, whole->total_bytes, whose_limit(options), limit, (long long)most);
 }
 
 /* As few parts as fit, and those of equal size. */
@@ -100,7 +115,7 @@ bp_status bpi_trainer_plan(bp_model *model, const bp_trainer_options *resolved, 
     BPI_TRY(limit_of(model, resolved, &limit));
     if (plan->total_bytes <= limit)
         return BP_STATUS_OK;
-    return model->has_batch_norm ? too_little(model, resolved, plan, limit)
+    return model->has_batch_norm ? refuse_batch(model, resolved, plan, limit)
                                  : plan_limited(model, resolved, limit, plan);
 }
 

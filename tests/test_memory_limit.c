@@ -184,6 +184,26 @@ Test(memory_limit, refuses_to_part_the_batch_of_batch_norm)
     close_run(&r);
 }
 
+Test(memory_limit, of_batch_norm_names_the_largest_batch_that_fits)
+{
+    run r = open_run("cpu", "40:relu:bn,5");
+    bp_trainer_options options = {.struct_size = sizeof options, .batch = ROWS};
+    bp_memory_plan plan;
+    bp_trainer *trainer;
+    BPT_OK(r.context, bp_trainer_plan(r.model, &options, &plan));
+    options.memory_limit = plan.total_bytes / 2;
+    cr_assert_eq(bp_trainer_create(r.model, &options, &trainer), BP_STATUS_OUT_OF_MEMORY);
+    const char *words = strstr(bp_last_error(r.context), "a batch of ");
+    cr_assert_not_null(words, "%s", bp_last_error(r.context));
+    options.batch = strtoll(words + strlen("a batch of "), NULL, 10);
+    cr_assert(options.batch > 1 && options.batch < ROWS, "%s", words);
+    BPT_OK(r.context, bp_trainer_create(r.model, &options, &trainer));
+    bp_trainer_destroy(trainer);
+    options.batch += 1;
+    cr_assert_eq(bp_trainer_create(r.model, &options, &trainer), BP_STATUS_OUT_OF_MEMORY);
+    close_run(&r);
+}
+
 /* ---------------------------------------------------------------- what the device has */
 
 static size_t device_has;
@@ -232,5 +252,31 @@ Test(memory_limit, of_a_cuda_device_shrinks_with_what_is_allocated)
     BPT_OK(r.context, backend->ops->memory_free(backend, &after));
     cr_expect(after + BYTES <= before, "%zu bytes before, %zu after", before, after);
     backend->ops->release(backend, memory, BYTES);
+    close_run(&r);
+}
+
+Test(memory_limit, of_a_cuda_device_is_told_in_bytes_wanted_and_free)
+{
+    if (!getenv("BP_TEST_CUDA"))
+        cr_skip_test("BP_TEST_CUDA does not name the CUDA plug-in: cuda_test_memory_limit runs this on cuemu");
+    run r = open_run("cuda", PLAIN_LAYERS);
+    bpi_backend *backend = r.context->backend;
+    size_t free_bytes, wanted, told_wanted, told_free, told_total;
+    void *memory = &r;
+    int share = 0;
+    BPT_OK(r.context, backend->ops->memory_free(backend, &free_bytes));
+    wanted = free_bytes * 4;
+    cr_assert_eq(backend->ops->allocate(backend, wanted, &memory), BP_STATUS_OUT_OF_MEMORY);
+    cr_assert_null(memory);
+    int found =
+        sscanf(bp_last_error(r.context),
+               "backend cuda: no memory for %zu bytes: %zu are free of %zu on the device; a batch of at most %d %%",
+               &told_wanted, &told_free, &told_total, &share);
+    cr_assert_eq(found, 4, "%s", bp_last_error(r.context));
+    cr_expect_eq(told_wanted, wanted);
+    cr_expect(told_free >= free_bytes && told_free < told_total, "%s", bp_last_error(r.context));
+    cr_expect_eq(share, (int)(100.0 * (double)told_free / (double)wanted + 0.5));
+    BPT_OK(r.context, backend->ops->allocate(backend, 1000, &memory)); /* the backend works on */
+    backend->ops->release(backend, memory, 1000);
     close_run(&r);
 }
