@@ -107,9 +107,12 @@ static void print_outcome(const bp_context *context, const bench_outcome *o)
            p->block_s * percent, p->loss_s * percent, p->reduction_s * percent, p->update_s * percent,
            p->call_s * percent);
     if (memory_known(context, o))
-        printf("%.1f/%.1f MiB\n", (double)o->peak_bytes / 0x1p20, (double)o->plan.total_bytes / 0x1p20);
+        printf("%.1f/%.1f MiB", (double)o->peak_bytes / 0x1p20, (double)o->plan.total_bytes / 0x1p20);
     else
-        printf("-/%.1f MiB\n", (double)o->plan.total_bytes / 0x1p20);
+        printf("-/%.1f MiB", (double)o->plan.total_bytes / 0x1p20);
+    if (o->plan.memory_limited) /* which costs time: such a figure is not one of the whole batch */
+        printf(", %lld rows at a time", (long long)o->plan.part_rows);
+    putchar('\n');
     fflush(stdout);
 }
 
@@ -125,13 +128,13 @@ static json_t *where_the_time_goes(const bp_profile *p)
 static json_t *describe(const settings *values, const bp_context *context, const bench_outcome *o, bool copies)
 {
     json_t *more =
-        json_pack("{ss ss sI ss ss ss sI sI si sI sb so sI so}", "backend", bp_context_backend(context), "precision",
+        json_pack("{ss ss sI ss ss ss sI sI si sI sb so sI sI so}", "backend", bp_context_backend(context), "precision",
                   bp_precision_name(bp_context_precision(context)), "inputs", (json_int_t)values->inputs, "layers",
                   values->layers, "loss", bp_loss_name((bp_loss)values->loss), "optimizer",
                   bp_optimizer_name((bp_optimizer)values->optimizer), "batch", (json_int_t)o->batch, "width",
                   (json_int_t)o->width, "depth", o->depth, "parameters", (json_int_t)o->parameters, "copies_counted",
                   copies, "profile_us", where_the_time_goes(&o->profile), "plan_bytes", (json_int_t)o->plan.total_bytes,
-                  "floor_us", bpb_number(o->floor_s * 1e6));
+                  "part_rows", (json_int_t)o->plan.part_rows, "floor_us", bpb_number(o->floor_s * 1e6));
     if (more && memory_known(context, o))
         json_object_set_new(more, "peak_bytes", json_integer(o->peak_bytes));
     return more;

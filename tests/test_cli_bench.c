@@ -51,6 +51,15 @@ Test(cli_bench, times_no_build_whose_figures_mean_nothing)
     bpt_run_free(&run);
 }
 
+Test(cli_bench, says_where_a_batch_did_not_fit)
+{
+    if (bpb_refusal())
+        cr_skip_test("%s", bpb_refusal());
+    char *said = bpt_succeed(TINY " --backend cpu --precision f32 --batch 4096 --memory 200000");
+    cr_expect_not_null(strstr(said, " rows at a time"), "%s", said);
+    free(said);
+}
+
 static double number(const json_t *entry, const char *key)
 {
     const json_t *value = json_object_get(entry, key);
@@ -92,6 +101,7 @@ static void check_entry(const json_t *entry, int batch, bool copies)
     cr_expect_str_eq(text(entry, "run_type"), "iteration");
     cr_expect_str_eq(text(entry, "time_unit"), "us");
     cr_expect_eq(number(entry, "batch"), batch);
+    cr_expect_eq(number(entry, "part_rows"), batch);
     cr_expect_eq(number(entry, "threads"), 1);
     cr_expect_eq(number(entry, "width"), 5);
     cr_expect_eq(number(entry, "depth"), 2);
