@@ -32,6 +32,7 @@ static size_t block_count, block_room;
 static size_t used_bytes;
 static uint64_t releases;
 static int unlocked;
+static int key = -1; /* memory protection key of the arena, where the processor has such */
 
 /* ---------------------------------------------------------------- host access */
 static struct sigaction old_action;
@@ -51,6 +52,18 @@ static void on_fault(int signal_number, siginfo_t *info, void *context)
     sigaction(SIGSEGV, &old_action, NULL);
 }
 
+/* With a key, access is a right of the thread that is changed in no time; mprotect goes through all pages that were
+ * touched so far, and took most of the time of tests with many small operations. A signal handler begins without the
+ * right, so that unlock sets it whatever the count. */
+static void take_key(void)
+{
+    key = pkey_alloc(0, PKEY_DISABLE_ACCESS);
+    if (key >= 0 && pkey_mprotect(arena.base, arena.bytes, PROT_READ | PROT_WRITE, key) != 0) {
+        (void)pkey_free(key);
+        key = -1;
+    }
+}
+
 cue_arena *cue_arena_get(void)
 {
     if (arena.base != NULL)
@@ -59,6 +72,7 @@ cue_arena *cue_arena_get(void)
     arena.bytes = REST_FACTOR * modelled + ((size_t)64 << 20);
     size_t words = arena.bytes / 4;
     arena.base = cue_reserve(arena.bytes, false, ARENA_HINT);
+    take_key();
     arena.shadow.state = cue_reserve(words * sizeof(uint32_t), true, 0);
     arena.shadow.first = cue_reserve(words * sizeof(cue_cell), true, 0);
     arena.shadow.second = cue_reserve(words * sizeof(cue_cell), true, 0);
@@ -73,15 +87,23 @@ cue_arena *cue_arena_get(void)
     return &arena;
 }
 
+static bool set_access(bool open)
+{
+    if (key >= 0)
+        return pkey_set(key, open ? 0 : PKEY_DISABLE_ACCESS) == 0;
+    return mprotect(arena.base, arena.bytes, open ? PROT_READ | PROT_WRITE : PROT_NONE) == 0;
+}
+
 void cue_mem_unlock(void)
 {
-    if (unlocked++ == 0 && mprotect(cue_arena_get()->base, arena.bytes, PROT_READ | PROT_WRITE) != 0)
+    cue_arena_get();
+    if ((unlocked++ == 0 || key >= 0) && !set_access(true))
         cue_fatal("cannot open the device memory");
 }
 
 void cue_mem_lock(void)
 {
-    if (--unlocked == 0 && mprotect(arena.base, arena.bytes, PROT_NONE) != 0)
+    if (--unlocked == 0 && !set_access(false))
         cue_fatal("cannot close the device memory");
 }
 
