@@ -8,8 +8,10 @@
 
 TestSuite(bias_grad, .fini = bpt_clean);
 
-/* What bpt_shapes lacks: sums that are long enough for every way to split them. */
-static const bpt_shape tall[] = {{4099, 1, 5}, {20011, 1, 1}, {8192, 1, 32}, {2, 1, 4097}, {70001, 1, 17}};
+/* What bpt_shapes lacks: sums that are long enough for every way to split them; the last one as bpt_wide_shape, at an
+ * odd place, where the leading dimension is odd. */
+static const bpt_shape tall[] = {{4099, 1, 5}, {20011, 1, 1},  {8192, 1, 32},
+                                 {2, 1, 4097}, {70001, 1, 17}, {33, 1, 16385}};
 
 enum { CASES = BPT_SHAPE_COUNT + sizeof tall / sizeof tall[0] };
 
@@ -38,6 +40,8 @@ Test(bias_grad, of_every_backend_is_within_the_bound_of_the_sum_in_long_double)
         for (int s = 0; s < CASES; ++s)
             for (int accumulate = 0; accumulate < 2; ++accumulate) {
                 bpt_shape shape = shape_at(s);
+                if (shape.rows * shape.outputs > 1000000 && accumulate != s % 2)
+                    continue; /* long enough for once */
                 bpt_random random = {81};
                 double *delta = bpt_uniform(&random, traits.activation_type, -1.0, 1.0, shape.rows * shape.outputs);
                 double *old = bpt_uniform(&random, traits.parameter_type, -1.0, 1.0, shape.outputs);
@@ -70,9 +74,9 @@ Test(bias_grad, gives_the_same_bits_on_every_run_and_for_1_and_2_threads)
             double *delta =
                 bpt_uniform(&random, one->backend->traits.activation_type, -1.0, 1.0, shape.rows * shape.outputs);
             double *first = sum_rows(one, shape, 0, delta, NULL);
-            bpt_same_bits(first, sum_rows(one, shape, 0, delta, NULL), shape.outputs, "%s, two runs, shape %d",
-                          one->target->name, s);
-            bpt_same_bits(first, sum_rows(two, shape, 1, delta, NULL), shape.outputs,
+            int64_t extra =
+                two->backend->traits.alignment; /* rows that start as before: where they do is in the order */
+            bpt_same_bits(first, sum_rows(two, shape, extra, delta, NULL), shape.outputs,
                           "%s, 1 and 2 threads, another ld, shape %d", one->target->name, s);
             bpt_clean();
         }

@@ -53,6 +53,24 @@ Test(hadamard, of_every_backend_is_the_rounded_product)
     }
 }
 
+Test(hadamard, of_rows_that_a_thread_takes_in_several_rounds_is_the_rounded_product)
+{
+    bpt_shape shape = bpt_wide_shape;
+    int64_t count = shape.rows * shape.outputs;
+    for (int t = 0; bpt_target_at(t); ++t) {
+        bpt_device *device = bpt_open(bpt_target_at(t), 2);
+        bpi_type type = device->backend->traits.activation_type;
+        bpt_random random = {73};
+        double *left = bpt_uniform(&random, type, -4.0, 4.0, count);
+        double *right = bpt_uniform(&random, type, -4.0, 4.0, count);
+        double *got = multiply(device, shape, 1, left, right, APART);
+        for (int64_t k = 0; k < count; ++k)
+            cr_assert(got[k] == bpt_rounded(type, left[k] * right[k]), "%s: element %lld is %g", device->target->name,
+                      (long long)k, got[k]);
+        bpt_close(device);
+    }
+}
+
 Test(hadamard, gives_the_same_bits_in_place_and_for_1_and_2_threads)
 {
     bpt_shape shape = {301, 1, 67};

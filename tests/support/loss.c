@@ -66,7 +66,8 @@ bpt_loss_outputs bpt_loss_run(bpt_device *device, const bpt_loss_inputs *in)
 {
     bpt_shape shape = in->shape;
     bpt_matrix z = bpt_activations(device, shape.rows, shape.outputs, in->extra, in->z);
-    bpt_matrix apart = bpt_activations(device, shape.rows, shape.outputs, in->extra + 1, NULL);
+    bpt_matrix apart =
+        bpt_activations(device, shape.rows, shape.outputs, in->extra + device->backend->traits.alignment, NULL);
     bpt_matrix targets = bpt_parameters(device, shape.rows, shape.outputs, in->extra, in->targets);
     bpt_matrix d_b = bpt_parameters(device, 1, shape.outputs, 1, in->old_d_b);
     const bpt_matrix *delta = in->in_place ? &z : &apart;

@@ -133,7 +133,7 @@ static bpt_matrix make(bpt_device *device, bool parameter, int64_t rows, int64_t
     int64_t alignment = traits->alignment;
     bpt_matrix matrix = {.device = device, .parameter = parameter};
     matrix.type = parameter ? traits->parameter_type : traits->activation_type;
-    int64_t ld = (cols + alignment - 1) / alignment * alignment + extra * alignment;
+    int64_t ld = (cols + alignment - 1) / alignment * alignment + extra * (parameter ? alignment : 1);
     matrix.view = (bpi_matrix){NULL, rows, cols, ld};
     matrix.bytes = (size_t)(rows * ld) * bpi_type_bytes(matrix.type);
     bp_status status = device->ops->allocate(device->backend, matrix.bytes, &matrix.view.data);

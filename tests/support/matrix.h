@@ -29,8 +29,9 @@ typedef struct bpt_matrix {
     size_t bytes;
 } bpt_matrix;
 
-/* ld is cols rounded up to the backend's alignment, plus `extra` alignments. values dense [rows*cols]; NULL: the
- * matrix starts as all marks, as an output that nobody wrote. */
+/* ld is cols rounded up to the backend's alignment, plus `extra`: of activations so many elements, so that rows start
+ * anywhere, of parameters so many alignments. values dense [rows*cols]; NULL: the matrix starts as all marks, as an
+ * output that nobody wrote. */
 bpt_matrix bpt_activations(bpt_device *device, int64_t rows, int64_t cols, int64_t extra, const double *values);
 bpt_matrix bpt_parameters(bpt_device *device, int64_t rows, int64_t cols, int64_t extra, const double *values);
 
