@@ -60,9 +60,9 @@ typedef struct bp_trainer_options {
     bool nesterov;       /* sgd; wants momentum > 0 */
     double beta1, beta2; /* adam, adamw; 0: 0.9 and 0.999 */
     double epsilon;      /* adam, adamw; 0: 1e-8 */
-    double
-        weight_decay; /* L2 for sgd and adam, decoupled for adamw; >= 0; of the linear layers' weights: see decay_all */
-    double clip_norm; /* > 0: scale all gradients by min(1, clip_norm / (|g| + 1e-6)); 0: off */
+    /* >= 0; L2 for sgd and adam, decoupled for adamw; of the linear layers' weights alone, see decay_all */
+    double weight_decay;
+    double clip_norm;  /* > 0: scale all gradients by min(1, clip_norm / (|g| + 1e-6)); 0: off */
     double clip_value; /* > 0: clamp each element to +-clip_value, before the norm is taken; 0: off */
     bp_schedule schedule;
     int64_t warmup_steps;
@@ -71,16 +71,16 @@ typedef struct bp_trainer_options {
     double schedule_gamma; /* 0: 0.1 */
     uint64_t seed;         /* of the shuffling and of dropout */
     bool decay_all;        /* weight decay on biases and on norms' parameters too, as torch.optim does by default */
-    double ema_decay; /* > 0: keep moving averages of all tensors, average += (1 - ema_decay) (value - average) in every
-                         step, running means and variances among them; the first step copies (PyTorch's
-                         AveragedModel with use_buffers). [0, 1); 0: none. The model then shows its averages:
-                         bp_evaluate, bp_model_predict, bp_model_save and bp_model_get_tensor see them, while steps go
-                         on from the weights themselves; what is written into the model goes into both. Once the
-                         trainer is destroyed, the model has the averages alone. One such trainer a model. */
-    size_t
-        memory_limit; /* bytes that the trainer may take, bp_memory_plan.total_bytes; 0: what the device has free, and
-                         no limit where there is no device. A micro-batch that does not fit is walked in parts, with
-                         the gradient the mean over all samples as before; batch norm needs it whole, and is refused */
+    /* > 0: keep moving averages of all tensors, running means and variances too: a += (1 - ema_decay) (value - a) in
+     * every step; the first copies (PyTorch's AveragedModel with use_buffers). [0, 1); 0: none. The model then shows
+     * its averages: bp_evaluate, bp_model_predict, bp_model_save and bp_model_get_tensor see them, while steps go on
+     * from the weights; what is written into the model goes into both. Once the trainer is destroyed, the model has the
+     * averages alone. One such trainer a model. */
+    double ema_decay;
+    /* Bytes that the trainer may take, bp_memory_plan.total_bytes; 0: what the device has free, no limit without a
+     * device. A micro-batch that does not fit is walked in parts, the gradient the mean over all samples as before;
+     * batch norm needs it whole, and is refused. */
+    size_t memory_limit;
 } bp_trainer_options;
 
 /* Plans all memory and all products for the model and the batch, and allocates. The model must outlive the trainer.
