@@ -92,6 +92,7 @@ static bp_status block_delta(bpi_pass *pass, int64_t rows, int64_t index, bpi_gr
         .spec = bpi_block_spec_of(layer),
         .u = bpi_view(kept->u, rows, layer->outputs, kept->ld),
         .a = bpi_view(kept->a, rows, layer->outputs, kept->ld),
+        .bias = bpi_block_adds_bias(pass, layer) ? bpi_tensor_at(model, model->parameters, layer->bias) : NULL,
         .gamma = bpi_tensor_at(model, model->parameters, layer->gamma),
         .beta = bpi_tensor_at(model, model->parameters, layer->beta),
         .mean = kept->mean,

@@ -32,7 +32,7 @@ static bp_status finish_block(bpi_pass *pass, int64_t rows, int64_t index)
 {
     bp_model *model = pass->model;
     bpi_backend *backend = model->context->backend;
-    bpi_layer *layer = &model->layers[index];
+    const bpi_layer *layer = &model->layers[index];
     const bpi_pass_layer *kept = &pass->layers[index];
     bool moves = pass->moves_running || !pass->gradients;
     void *parameters = bpi_pass_parameters(pass);
@@ -44,6 +44,7 @@ static bp_status finish_block(bpi_pass *pass, int64_t rows, int64_t index)
         .spec = bpi_block_spec_of(layer),
         .training = pass->gradients,
         .u = bpi_view(kept->u, rows, layer->outputs, kept->ld),
+        .bias = bpi_block_adds_bias(pass, layer) ? bpi_tensor_at(model, parameters, layer->bias) : NULL,
         .gamma = bpi_tensor_at(model, parameters, layer->gamma),
         .beta = bpi_tensor_at(model, parameters, layer->beta),
         .running_mean = moves ? bpi_tensor_at(model, parameters, layer->running_mean) : NULL,
@@ -55,9 +56,7 @@ static bp_status finish_block(bpi_pass *pass, int64_t rows, int64_t index)
         .a = bpi_view(kept->a, rows, layer->outputs, kept->ld),
         .out = bpi_view(kept->out, rows, layer->outputs, kept->ld),
     };
-    BPI_TRY(backend->ops->block_forward(backend, &args));
-    layer->batches_tracked += pass->moves_running && layer->running_mean >= 0;
-    return BP_STATUS_OK;
+    return backend->ops->block_forward(backend, &args);
 }
 
 bp_status bpi_forward(bpi_pass *pass, const bpi_plan_set *set)
@@ -69,9 +68,9 @@ bp_status bpi_forward(bpi_pass *pass, const bpi_plan_set *set)
     for (int64_t i = 0; i < model->layer_count; i++) {
         const bpi_layer *layer = &model->layers[i];
         const bpi_pass_layer *kept = &pass->layers[i];
+        void *bias = bpi_block_adds_bias(pass, layer) ? NULL : bpi_tensor_at(model, parameters, layer->bias);
         BPI_TRY(backend->ops->linear_forward(backend, set->plans[i], x, bpi_tensor_at(model, parameters, layer->weight),
-                                             bpi_tensor_at(model, parameters, layer->bias), kept->z,
-                                             layer->in_steps ? kept->u : kept->a));
+                                             bias, kept->z, layer->in_steps ? kept->u : kept->a));
         if (layer->in_steps)
             BPI_TRY(finish_block(pass, set->rows, i));
         x = kept->out;

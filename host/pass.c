@@ -24,7 +24,7 @@ static bpi_linear_spec layer_spec(const bpi_pass *pass, int64_t index, int64_t r
                              .ld_x = index ? pass->layers[index - 1].ld : pass->ld_x,
                              .ld_w = pass->model->tensors[layer->weight].ld,
                              .ld_a = pass->layers[index].ld,
-                             .bias = layer->bias >= 0,
+                             .bias = layer->bias >= 0 && !bpi_block_adds_bias(pass, layer),
                              .activation = layer->in_steps ? BP_ACTIVATION_IDENTITY : layer->block.activation,
                              .slope = layer->block.slope,
                              .gradients = pass->gradients,

@@ -77,6 +77,12 @@ static inline void *bpi_pass_parameters(const bpi_pass *pass)
     return pass->gradients ? pass->model->parameters : pass->model->shown;
 }
 
+/* Whether block_forward and block_backward of this layer add the bias, and linear_forward does not. */
+static inline bool bpi_block_adds_bias(const bpi_pass *pass, const bpi_layer *layer)
+{
+    return layer->in_steps && pass->model->context->backend->traits.block_bias;
+}
+
 /* forward.c: x to the last out. */
 bp_status bpi_forward(bpi_pass *pass, const bpi_plan_set *set);
 

@@ -53,6 +53,13 @@ static int64_t part_place(const bp_model *model, int64_t first_row)
     return first_row > 0;
 }
 
+/* The batches that running values have followed: here, as a step that is replayed calls no operation. */
+static void count_batch(bpi_pass *pass)
+{
+    for (int64_t i = 0; pass->moves_running && i < pass->model->layer_count; i++)
+        pass->model->layers[i].batches_tracked += pass->model->layers[i].running_mean >= 0;
+}
+
 static bp_status walk(bp_trainer *trainer, const bpi_source *source, const int64_t *index, int64_t first, int64_t rows,
                       bool updates)
 {
@@ -70,6 +77,7 @@ static bp_status walk(bp_trainer *trainer, const bpi_source *source, const int64
         BPI_TRY(load(trainer, source, index ? index + done : NULL, first + done, here));
         pass->first_row = done;
         BPI_TRY(bpi_part_run(trainer, set, &part));
+        count_batch(pass);
     }
     trainer->last_rows = rows;
     return BP_STATUS_OK;

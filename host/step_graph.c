@@ -8,12 +8,6 @@ static bool same(const bpi_part *a, const bpi_part *b)
            a->last == b->last && a->updates == b->updates;
 }
 
-/* Batch norm counts its batches on the host, in the very calls that a graph would leave out. */
-static bool records(const bp_trainer *trainer)
-{
-    return trainer->context->backend->ops->capture_begin && !trainer->model->has_batch_norm;
-}
-
 /* The place of this kind of part; the least recently used one makes room. */
 static bpi_step_graph *find(bp_trainer *trainer, const bpi_part *part)
 {
@@ -59,7 +53,7 @@ static bp_status record(bp_trainer *trainer, const bpi_plan_set *set, bpi_step_g
 bp_status bpi_part_run(bp_trainer *trainer, const bpi_plan_set *set, const bpi_part *part)
 {
     bpi_backend *backend = trainer->context->backend;
-    bpi_step_graph *place = records(trainer) ? find(trainer, part) : NULL;
+    bpi_step_graph *place = backend->ops->capture_begin ? find(trainer, part) : NULL;
     if (!place || place->runs++ == 0)
         return bpi_part_body(trainer, set, part);
     if (!place->graph)

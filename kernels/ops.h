@@ -60,6 +60,7 @@ typedef struct bpi_traits {
     bpi_type activation_type, parameter_type;
     int64_t alignment; /* leading dimensions that the host chooses are multiples of this many elements (16 bytes) */
     bool host_memory;  /* the backend's memory is the host's: a source's rows may serve as x where they lie */
+    bool block_bias;   /* block_forward and block_backward add the bias of the layer: linear_forward is not given it */
     char engine[128];  /* "oneDNN 2.6.3, AVX2, 2 threads" */
 } bpi_traits;
 
@@ -151,6 +152,8 @@ typedef struct bpi_block_args {
     bpi_block_spec spec;
     bool training;
     bpi_matrix u;                     /* [B,O] x w^T + b */
+    const void *bias;                 /* [O] parameter_type: u is without b, which is added wherever u is read, and u
+                                         stays as it is; NULL unless traits.block_bias */
     const void *gamma, *beta;         /* [O] parameter_type; NULL without norm */
     void *running_mean, *running_var; /* [O] parameter_type, batch norm: moved in training (NULL: not wanted), used in
                                          evaluation */
@@ -163,7 +166,8 @@ typedef struct bpi_block_args {
 
 typedef struct bpi_block_grad_args {
     bpi_block_spec spec;
-    bpi_matrix u, a; /* as forward left them, in training; u is not read where it may have been a */
+    bpi_matrix u, a;  /* as forward left them, in training; u is not read where it may have been a */
+    const void *bias; /* as in forward */
     const void *gamma, *beta, *mean, *inv_std;
     bpi_dropout_key key;
     bpi_matrix d_out;       /* [B,O] dL/d out */

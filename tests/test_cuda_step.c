@@ -11,6 +11,7 @@
 
 /* parts of 32 and 16: two kinds of graph a step */
 enum { PART = 32 };
+#define PLAIN "33:relu,17:gelu,5"
 enum { ROWS = 48, INPUTS = 13, CLASSES = 5, STEPS = 6 };
 
 static void skip_without_cuda(void)
@@ -27,17 +28,15 @@ typedef struct training {
     bpi_ops ops; /* the backend's, without its captures where they are not wanted */
 } training;
 
-static void open_training(training *t, bool captures, int64_t batch)
+static void open_training(training *t, bool captures, int64_t batch, const char *layers)
 {
     t->context = bpt_context("cuda", 1);
     t->ops = *t->context->backend->ops;
     if (!captures)
         t->ops.capture_begin = NULL;
     t->context->backend->ops = &t->ops;
-    bp_model_options model = {.struct_size = sizeof model,
-                              .inputs = INPUTS,
-                              .layers = "33:relu,17:gelu,5",
-                              .loss = BP_LOSS_SOFTMAX_CROSS_ENTROPY};
+    bp_model_options model = {
+        .struct_size = sizeof model, .inputs = INPUTS, .layers = layers, .loss = BP_LOSS_SOFTMAX_CROSS_ENTROPY};
     bpt_ok(t->context, bp_model_create(t->context, &model, &t->model), "model");
     t->data = bpt_classes(t->context, ROWS, INPUTS, CLASSES, 7);
     bp_trainer_options options = {.struct_size = sizeof options,
@@ -66,12 +65,32 @@ static void close_training(training *t)
     bp_context_destroy(t->context);
 }
 
-Test(cuda_step, recorded_gives_the_bits_of_one_that_is_not)
+/* Running means and variances, and how many batches they have followed. */
+static void same_running_values(const training *a, const training *b)
 {
-    skip_without_cuda();
+    const bp_model *model = a->model;
+    for (int64_t i = model->tensor_count; i < model->tensor_count + model->buffer_count; i++) {
+        const bpi_tensor *tensor = &model->tensors[i];
+        double *values[2] = {calloc((size_t)tensor->rows, sizeof(double)),
+                             calloc((size_t)tensor->rows, sizeof(double))};
+        bpt_ok(a->context, bp_model_get_tensor(a->model, tensor->name, values[0], tensor->rows), tensor->name);
+        bpt_ok(b->context, bp_model_get_tensor(b->model, tensor->name, values[1], tensor->rows), tensor->name);
+        bpt_same_bits(values[0], values[1], tensor->rows, "%s", tensor->name);
+        free(values[0]);
+        free(values[1]);
+    }
+    for (int64_t i = 0; i < model->layer_count; i++)
+        if (model->layers[i].running_mean >= 0) {
+            cr_assert_eq(a->model->layers[i].batches_tracked, 2 * STEPS);
+            cr_assert_eq(b->model->layers[i].batches_tracked, 2 * STEPS);
+        }
+}
+
+static void compare_recorded(const char *layers)
+{
     training recorded, plain;
-    open_training(&recorded, true, PART);
-    open_training(&plain, false, PART);
+    open_training(&recorded, true, PART, layers);
+    open_training(&plain, false, PART, layers);
     double losses[STEPS];
     for (int s = 0; s < STEPS; s++) {
         bp_step_result a, b;
@@ -89,6 +108,7 @@ Test(cuda_step, recorded_gives_the_bits_of_one_that_is_not)
     double *averages[2] = {bpt_model_parameters(recorded.context, recorded.model, &count),
                            bpt_model_parameters(plain.context, plain.model, &count)};
     bpt_same_bits(averages[0], averages[1], count, "averages");
+    same_running_values(&recorded, &plain);
     free(averages[0]);
     free(averages[1]);
     cr_assert_not_null(recorded.trainer->graphs[1].graph, "two kinds of part were recorded");
@@ -96,12 +116,19 @@ Test(cuda_step, recorded_gives_the_bits_of_one_that_is_not)
     close_training(&plain);
 }
 
+Test(cuda_step, recorded_gives_the_bits_of_one_that_is_not)
+{
+    skip_without_cuda();
+    compare_recorded(PLAIN);
+    compare_recorded("32:relu:bn:nobias:dropout=0.2,32:gelu:ln:skip,5");
+}
+
 Test(cuda_step, recorded_is_one_launch_a_part_without_waiting_or_allocating)
 {
     skip_without_cuda();
     void *runtime = dlopen("libcudart.so.13", RTLD_NOW | RTLD_NOLOAD);
     training t;
-    open_training(&t, true, PART);
+    open_training(&t, true, PART, PLAIN);
     runtime = runtime ? runtime : dlopen("libcudart.so.13", RTLD_NOW | RTLD_NOLOAD);
     cr_assert_not_null(runtime, "%s", dlerror());
     cuemu_counter_fn *counter;
@@ -126,7 +153,7 @@ Test(cuda_step, in_many_parts_needs_three_graphs)
 {
     skip_without_cuda();
     training t;
-    open_training(&t, true, 4); /* the first of 12 parts, those between, the last */
+    open_training(&t, true, 4, PLAIN); /* the first of 12 parts, those between, the last */
     for (int s = 0; s < 3; s++)
         step(&t);
     bp_step_result result;

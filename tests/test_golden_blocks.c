@@ -23,12 +23,14 @@ Test(golden_blocks, reference_agrees_with_pytorch_to_1e_12)
     json_decref(list);
 }
 
-Test(golden_blocks, cpu_agrees_with_pytorch_within_the_derived_f32_bound)
+/* Of cuda where BP_TEST_CUDA names its plug-in, see support/backends.h. */
+Test(golden_blocks, backend_agrees_with_pytorch_within_the_derived_f32_bound)
 {
+    const char *backend = getenv("BP_TEST_CUDA") ? "cuda" : "cpu";
     json_t *list = bpt_network_manifest_of(MANIFEST);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *entry = json_array_get(list, i);
-        bpt_network judge = bpt_network_open(entry, "reference"), judged = bpt_network_open(entry, "cpu");
+        bpt_network judge = bpt_network_open(entry, "reference"), judged = bpt_network_open(entry, backend);
         bpi_gradient_bounds bounds;
         bpt_ok(judge.context,
                bpi_gradient_bounds_of(judge.trainer, BP_PRECISION_F32, &judge.data->source, 0, bp_data_rows(judge.data),

@@ -61,6 +61,7 @@ static bp_status create(const bpi_backend_options *options, bpi_backend **backen
     cuda->backend.traits.activation_type = BPI_TYPE_F32;
     cuda->backend.traits.parameter_type = BPI_TYPE_F32;
     cuda->backend.traits.alignment = 4;
+    cuda->backend.traits.block_bias = true;
     cuda->allocator = *allocator;
     bp_status status = fill(cuda, options->precision);
     if (status != BP_STATUS_OK) {
@@ -104,6 +105,8 @@ static const bpi_ops cuda_ops = {
     .loss = bpi_cuda_loss,
     .update_prepare = bpi_cuda_update_prepare,
     .update = bpi_cuda_update,
+    .block_forward = bpi_cuda_block_forward,
+    .block_backward = bpi_cuda_block_backward,
     .memory_free = bpi_cuda_memory_free,
     .capture_begin = bpi_cuda_capture_begin,
     .capture_end = bpi_cuda_capture_end,

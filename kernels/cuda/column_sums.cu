@@ -38,19 +38,22 @@ extern "C" cudaError_t bpi_cuda_run_column_sums(cudaStream_t stream, bpi_cuda_pa
     return cudaGetLastError();
 }
 
-/* column_sums_finish: d_b[o] = (accumulate ? d_b[o] : 0) + the sum of `parts` rows of partials.
- * grid   (ceil(O/32)), block (32, 8): a warp reads 128 neighbouring bytes, each of 8 warps every eighth row
- * moves  reads 4 parts O bytes, writes 4O; shared 1 KiB; small beside the pass before it
+/* column_sums_finish: out[o] = (accumulate ? out[o] : 0) + the sum of `parts` rows of partials, for each kind of sum.
+ * grid   (ceil(O/32), kinds), block (32, 8): a warp reads 128 neighbouring bytes, each of 8 warps every eighth row
+ * moves  reads 4 parts O bytes, writes 4O, of each kind; shared 1 KiB; small beside the pass before it
  * order  each warp from its first row on, then a tree over the warps: fixed by (parts, O)
  * edges  O not a multiple of 32: idle lanes; fewer parts than warps: the others add 0 */
-BPI_CUDA_KERNEL column_sums_finish(const float *partials, int64_t parts, int64_t cols, int64_t sums_ld, bool accumulate,
-                                   float *d_b)
+BPI_CUDA_KERNEL column_sums_finish(bpi_cuda_sums work, int64_t sums_ld)
 {
     __shared__ float sums[8][32];
-    const int64_t o = (int64_t)blockIdx.x * 32 + threadIdx.x;
+    const int64_t o = (int64_t)blockIdx.x * 32 + threadIdx.x, cols = work.cols;
+    const float *partials = work.partials + blockIdx.y * sums_ld;
+    float *out = blockIdx.y == 0 ? work.out[0] : blockIdx.y == 1 ? work.out[1] : work.out[2];
+    if (!out)
+        return;
     float sum = 0.0f;
-    for (int64_t part = threadIdx.y; o < cols && part < parts; part += 8)
-        sum += partials[part * sums_ld + o];
+    for (int64_t part = threadIdx.y; o < cols && part < work.parts; part += 8)
+        sum += partials[part * work.kinds * sums_ld + o];
     sums[threadIdx.y][threadIdx.x] = sum;
     for (unsigned half = 4; half > 0; half /= 2) {
         __syncthreads();
@@ -58,13 +61,19 @@ BPI_CUDA_KERNEL column_sums_finish(const float *partials, int64_t parts, int64_t
             sums[threadIdx.y][threadIdx.x] += sums[threadIdx.y + half][threadIdx.x];
     }
     if (threadIdx.y == 0 && o < cols)
-        d_b[o] = accumulate ? d_b[o] + sums[0][threadIdx.x] : sums[0][threadIdx.x];
+        out[o] = work.accumulate ? out[o] + sums[0][threadIdx.x] : sums[0][threadIdx.x];
+}
+
+extern "C" cudaError_t bpi_cuda_run_sums_finish(cudaStream_t stream, const bpi_cuda_sums *sums)
+{
+    const dim3 grid((unsigned)((sums->cols + 31) / 32), (unsigned)sums->kinds);
+    column_sums_finish<<<grid, dim3(32, 8), 0, stream>>>(*sums, bpi_cuda_sums_ld(sums->cols));
+    return cudaGetLastError();
 }
 
 extern "C" cudaError_t bpi_cuda_run_column_sums_finish(cudaStream_t stream, const float *partials, int64_t parts,
                                                        int64_t cols, bool accumulate, float *d_b)
 {
-    column_sums_finish<<<dim3((unsigned)((cols + 31) / 32)), dim3(32, 8), 0, stream>>>(
-        partials, parts, cols, bpi_cuda_sums_ld(cols), accumulate, d_b);
-    return cudaGetLastError();
+    const bpi_cuda_sums sums = {partials, parts, cols, 1, {d_b}, accumulate};
+    return bpi_cuda_run_sums_finish(stream, &sums);
 }

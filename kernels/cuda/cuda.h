@@ -105,7 +105,9 @@ bp_status bpi_cuda_linear_input_grad(bpi_backend *backend, const bpi_linear_plan
 bp_status bpi_cuda_linear_weight_grad(bpi_backend *backend, const bpi_linear_plan *plan, int lane, const void *delta,
                                       const void *x, bool accumulate, void *d_w);
 
-/* elementwise.c. pass_over: over matrices of one shape (named twice where there are fewer) and a row vector or NULL. */
+/* elementwise.c. in_quads: rows start on 16 bytes. pass_over: over matrices of one shape (named twice where there are
+ * fewer) and a row vector or NULL. */
+bool bpi_cuda_in_quads(const void *data, int64_t ld);
 bpi_cuda_pass bpi_cuda_pass_over(bpi_matrix first, bpi_matrix second, bpi_matrix third, const void *vector);
 bp_status bpi_cuda_activation_forward(bpi_backend *backend, bp_activation activation, float slope, bpi_matrix z,
                                       bpi_matrix a);
@@ -114,6 +116,10 @@ bp_status bpi_cuda_activation_derivative(bpi_backend *backend, bp_activation act
                                          bpi_matrix derivative);
 bp_status bpi_cuda_hadamard(bpi_backend *backend, bpi_matrix left, bpi_matrix right, bpi_matrix product);
 bp_status bpi_cuda_bias_grad(bpi_backend *backend, bpi_matrix delta, bool accumulate, void *d_b);
+
+/* block.c */
+bp_status bpi_cuda_block_forward(bpi_backend *backend, const bpi_block_args *args);
+bp_status bpi_cuda_block_backward(bpi_backend *backend, const bpi_block_grad_args *args);
 
 /* step.c: what goes through the step's state */
 bp_status bpi_cuda_step_begin(bpi_backend *backend, bpi_step_state *state);

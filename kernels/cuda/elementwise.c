@@ -8,15 +8,15 @@
 #include <stdint.h>
 
 /* Whether rows start on 16 bytes, as the host's do; programs that link the operations may bring others. */
-static bool in_quads(const void *data, int64_t ld)
+bool bpi_cuda_in_quads(const void *data, int64_t ld)
 {
     return (uintptr_t)data % 16 == 0 && ld % 4 == 0;
 }
 
 bpi_cuda_pass bpi_cuda_pass_over(bpi_matrix first, bpi_matrix second, bpi_matrix third, const void *vector)
 {
-    bool quads = in_quads(first.data, first.ld) && in_quads(second.data, second.ld) && in_quads(third.data, third.ld) &&
-                 in_quads(vector, 0);
+    bool quads = bpi_cuda_in_quads(first.data, first.ld) && bpi_cuda_in_quads(second.data, second.ld) &&
+                 bpi_cuda_in_quads(third.data, third.ld) && bpi_cuda_in_quads(vector, 0);
     return bpi_cuda_pass_of(first.rows, first.cols, quads ? 4 : 1);
 }
 

@@ -30,6 +30,33 @@ cudaError_t bpi_cuda_run_column_sums(cudaStream_t stream, bpi_cuda_pass pass, bp
 cudaError_t bpi_cuda_run_column_sums_finish(cudaStream_t stream, const float *partials, int64_t parts, int64_t cols,
                                             bool accumulate, float *d_b);
 
+/* The same for up to three kinds of sum at once: parts rows of kinds times sums_ld each. out NULL: not wanted. */
+typedef struct bpi_cuda_sums {
+    const float *partials;
+    int64_t parts, cols;
+    int kinds;
+    float *out[3];
+    bool accumulate;
+} bpi_cuda_sums;
+cudaError_t bpi_cuda_run_sums_finish(cudaStream_t stream, const bpi_cuda_sums *sums);
+
+/* block_statistics.cu: mean and inv_std, of a batch (with the running values) or from the running values
+ * block_forward.cu: what follows, with no norm or a batch norm; layer_norm.cu: all of it with a layer norm */
+cudaError_t bpi_cuda_run_batch_norm_statistics(cudaStream_t stream, bpi_cuda_pass pass, const bpi_block_args *args,
+                                               void *workspace);
+cudaError_t bpi_cuda_run_running_statistics(cudaStream_t stream, const bpi_block_args *args);
+cudaError_t bpi_cuda_run_block_forward(cudaStream_t stream, bpi_cuda_pass pass, const bpi_block_args *args);
+cudaError_t bpi_cuda_run_layer_norm(cudaStream_t stream, bpi_cuda_teams teams, const bpi_block_args *args);
+
+/* block_backward.cu: without a norm; with batch norm. layer_norm_grad.cu: with layer norm. The second stages of all
+ * sums are in it. */
+cudaError_t bpi_cuda_run_block_backward(cudaStream_t stream, bpi_cuda_pass pass, const bpi_block_grad_args *args,
+                                        float *workspace);
+cudaError_t bpi_cuda_run_batch_norm_backward(cudaStream_t stream, bpi_cuda_pass pass, const bpi_block_grad_args *args,
+                                             float *workspace);
+cudaError_t bpi_cuda_run_layer_norm_grad(cudaStream_t stream, bpi_cuda_teams teams, const bpi_block_grad_args *args,
+                                         float *workspace);
+
 /* loss.cu */
 cudaError_t bpi_cuda_run_loss(cudaStream_t stream, const bpi_loss_args *args, void *workspace);
 

@@ -3,6 +3,7 @@
 #ifndef BPI_CUDA_LAUNCH_H
 #define BPI_CUDA_LAUNCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,10 +12,15 @@ extern "C" {
 #endif
 
 enum {
-    BPI_CUDA_THREADS = 256,       /* of every block */
+    BPI_CUDA_THREADS = 256, /* of every block */
+    BPI_CUDA_WARP = 32,
     BPI_CUDA_ROWS_IN_FLIGHT = 4,  /* rows that a thread loads before it works on the first */
+    BPI_CUDA_BLOCK_ROWS = 2,      /* the same where a row is of several arrays */
     BPI_CUDA_LARGEST_GRID = 1024, /* blocks over which a sum or a pass is cut: 8 on each of 128 multiprocessors */
     BPI_CUDA_LOAD_GRID = 128,     /* blocks of a load, each of which reads the statistics of its columns */
+    BPI_CUDA_BLOCK_GRID = 512,    /* of passes that read several row vectors first: more rows for each reading */
+    BPI_CUDA_MOMENTS_GRID = 256,  /* of the pass that leaves 16 bytes a column and slice */
+    BPI_CUDA_TEAM_GRID = 128,     /* of kernels that take whole rows, until a slice is long enough */
     BPI_CUDA_ROW_LIMIT = 1024,    /* columns of a loss whose sums fit the shared memory of a block */
     BPI_CUDA_ROW_KEPT = 8         /* times `width` columns that a thread of the loss keeps in registers */
 };
@@ -29,6 +35,23 @@ typedef struct bpi_cuda_pass {
 
 bpi_cuda_pass bpi_cuda_pass_of(int64_t rows, int64_t cols, int width);
 bpi_cuda_pass bpi_cuda_load_pass_of(int64_t rows, int64_t cols, int width); /* in fewer slices */
+
+/* The same for a block's passes, and for the statistics of a batch norm: fewer, longer slices. */
+bpi_cuda_pass bpi_cuda_block_pass_of(int64_t rows, int64_t cols, int width);
+bpi_cuda_pass bpi_cuda_moments_pass_of(int64_t rows, int64_t cols, int width);
+
+/* A layer norm: a row belongs to a team of `lanes` threads, groups teams in a block, grid (1, slices). A thread has
+ * `width` columns of each row; a long row, and any at width 1, is the whole block's, which takes it in several goes. */
+typedef struct bpi_cuda_teams {
+    int width, lanes, groups;
+    bool long_rows;
+    int64_t slices, slice_rows;
+} bpi_cuda_teams;
+
+/* least_rows: what a slice should have before there are more than BPI_CUDA_TEAM_GRID of them. Forward leaves nothing
+ * but its rows, backward three sums a column and slice. */
+enum { BPI_CUDA_TEAM_ROWS_FORWARD = 16, BPI_CUDA_TEAM_ROWS_BACKWARD = 64 };
+bpi_cuda_teams bpi_cuda_teams_of(int64_t rows, int64_t cols, int width, int64_t least_rows);
 
 /* A loss: a row belongs to `lanes` threads, `width` neighbouring columns at a time; groups rows at once in a block;
  * grid (slices). */
@@ -60,8 +83,9 @@ typedef struct bpi_cuda_square_sum {
 } bpi_cuda_square_sum;
 
 size_t bpi_cuda_totals_bytes(int64_t slices);
-size_t bpi_cuda_pass_bytes(int64_t rows, int64_t cols); /* of a pass with column sums, at either width */
-size_t bpi_cuda_loss_bytes(int64_t rows, int64_t cols); /* at either width */
+size_t bpi_cuda_pass_bytes(int64_t rows, int64_t cols);  /* of a pass with column sums, at either width */
+size_t bpi_cuda_block_bytes(int64_t rows, int64_t cols); /* of block_forward and block_backward */
+size_t bpi_cuda_loss_bytes(int64_t rows, int64_t cols);  /* at either width */
 size_t bpi_cuda_norm_bytes(int64_t count);
 
 #ifdef __cplusplus

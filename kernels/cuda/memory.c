@@ -97,6 +97,7 @@ size_t bpi_cuda_workspace_bytes(bpi_backend *backend, const bpi_linear_spec *spe
     (void)backend;
     size_t bytes = bpi_cuda_norm_bytes(parameter_count);
     bytes = larger(bytes, bpi_cuda_pass_bytes(spec->rows, spec->outputs));
+    bytes = larger(bytes, bpi_cuda_block_bytes(spec->rows, spec->outputs));
     return larger(bytes, bpi_cuda_loss_bytes(spec->rows, spec->outputs));
 }
 

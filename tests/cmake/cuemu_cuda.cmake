@@ -20,7 +20,8 @@ endfunction()
 
 if(TARGET backprop_cuda AND TARGET cuemu_run)
     foreach(NAME backend hadamard bias_grad activation_forward activation_backward activation_derivative linear_forward
-            linear_input_grad linear_weight_grad load loss loss_edges update update_prepare cuda_step weight_decay memory_limit)
+            linear_input_grad linear_weight_grad load loss loss_edges update update_prepare cuda_step weight_decay memory_limit
+            block_forward block_backward block_dropout)
         cuda_test(test_${NAME} lazy forward)
     endforeach()
     # What kernels and a step move, and the bits of cpu.
@@ -28,15 +29,19 @@ if(TARGET backprop_cuda AND TARGET cuemu_run)
         cuda_test(test_${NAME} lazy forward)
     endforeach()
     # Other orders of streams, blocks and threads, for the quick ones.
-    foreach(NAME hadamard bias_grad activation_derivative linear_weight_grad load loss_edges update_prepare cuda_step)
+    foreach(NAME hadamard bias_grad activation_derivative linear_weight_grad load loss_edges update_prepare cuda_step
+            block_dropout golden_blocks)
         cuda_test(test_${NAME} eager reverse)
         cuda_test(test_${NAME} random random 1)
         cuda_test(test_${NAME} random random 2)
     endforeach()
     # Whole networks against PyTorch's gradients.
-    add_test(NAME cuda_test_golden COMMAND ${BP_PYTHON} ${BP_TEST_RUNNER}/criterion.py --results ${BP_TEST_RESULTS}
-        --name cuda_test_golden --timeout 1170 --under "$<TARGET_FILE:cuemu_run> --quiet" $<TARGET_FILE:test_golden>)
-    set_tests_properties(cuda_test_golden PROPERTIES TIMEOUT 1200 ENVIRONMENT "BP_TEST_CUDA=$<TARGET_FILE:backprop_cuda>")
+    foreach(NAME golden golden_blocks)
+        add_test(NAME cuda_test_${NAME} COMMAND ${BP_PYTHON} ${BP_TEST_RUNNER}/criterion.py --results ${BP_TEST_RESULTS}
+            --name cuda_test_${NAME} --timeout 1170 --under "$<TARGET_FILE:cuemu_run> --quiet" $<TARGET_FILE:test_${NAME}>)
+        set_tests_properties(cuda_test_${NAME} PROPERTIES TIMEOUT 1200
+            ENVIRONMENT "BP_TEST_CUDA=$<TARGET_FILE:backprop_cuda>")
+    endforeach()
 else()
     message(STATUS "CUDA tests on cuemu: left out, as this build has no CUDA plug-in or no cuemu")
 endif()
