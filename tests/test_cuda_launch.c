@@ -14,24 +14,74 @@ static bool power_of_two(int value)
     return value > 0 && (value & (value - 1)) == 0;
 }
 
+typedef bpi_cuda_pass pass_function(int64_t rows, int64_t cols, int width);
+
+/* Its shape, for which it is returned. */
+static bpi_cuda_pass check_pass(pass_function *pass_of, int64_t rows, int64_t cols, int width)
+{
+    bpi_cuda_pass pass = pass_of(rows, cols, width);
+    cr_assert(pass.width == width && pass.lanes * pass.groups == BPI_CUDA_THREADS);
+    cr_assert(power_of_two(pass.lanes) && power_of_two(pass.groups) && pass.lanes <= 32);
+    int64_t reach = pass.tiles * pass.lanes * width;
+    cr_assert(reach >= cols && reach - (int64_t)pass.lanes * width < cols, "[%lld,%lld] width %d: tiles",
+              (long long)rows, (long long)cols, width);
+    cr_assert(pass.slices * pass.slice_rows >= rows && (pass.slices - 1) * pass.slice_rows < rows,
+              "[%lld,%lld] width %d: slices", (long long)rows, (long long)cols, width);
+    cr_assert(pass.slices <= 65535 && pass.tiles <= INT32_MAX);
+    return pass;
+}
+
+static size_t floats(int64_t rows_of_sums, int64_t cols)
+{
+    return (size_t)(rows_of_sums * bpi_cuda_sums_ld(cols)) * sizeof(float);
+}
+
 Test(cuda_launch, a_pass_covers_each_row_and_column_once_within_the_limits)
 {
     for (int r = 0; r < SIZES; r++)
         for (int c = 0; c < SIZES; c++)
             for (int width = 1; width <= 4; width += 3) {
                 int64_t rows = sizes[r], cols = sizes[c];
-                bpi_cuda_pass pass = bpi_cuda_pass_of(rows, cols, width);
-                cr_assert(pass.width == width && pass.lanes * pass.groups == BPI_CUDA_THREADS);
-                cr_assert(power_of_two(pass.lanes) && power_of_two(pass.groups) && pass.lanes <= 32);
-                int64_t reach = pass.tiles * pass.lanes * width;
-                cr_assert(reach >= cols && reach - (int64_t)pass.lanes * width < cols, "[%lld,%lld] width %d: tiles",
-                          (long long)rows, (long long)cols, width);
-                cr_assert(pass.slices * pass.slice_rows >= rows && (pass.slices - 1) * pass.slice_rows < rows,
-                          "[%lld,%lld] width %d: slices", (long long)rows, (long long)cols, width);
-                cr_assert(pass.slices <= 65535 && pass.tiles <= INT32_MAX);
-                cr_assert_leq((size_t)(pass.slices * bpi_cuda_sums_ld(cols)) * sizeof(float),
-                              bpi_cuda_pass_bytes(rows, cols));
+                bpi_cuda_pass pass = check_pass(bpi_cuda_pass_of, rows, cols, width);
+                cr_assert_leq(floats(pass.slices, cols), bpi_cuda_pass_bytes(rows, cols));
+                check_pass(bpi_cuda_load_pass_of, rows, cols, width);
             }
+}
+
+/* The finish of batch norm's sums keeps two rows of means behind them; moments are doubles, two a column and slice. */
+Test(cuda_launch, the_passes_of_a_block_cover_each_row_and_column_once_and_their_sums_fit)
+{
+    for (int r = 0; r < SIZES; r++)
+        for (int c = 0; c < SIZES; c++)
+            for (int width = 1; width <= 4; width += 3) {
+                int64_t rows = sizes[r], cols = sizes[c];
+                size_t bytes = bpi_cuda_block_bytes(rows, cols);
+                bpi_cuda_pass pass = check_pass(bpi_cuda_block_pass_of, rows, cols, width);
+                cr_assert_leq(2 * floats(pass.slices + 1, cols), bytes);
+                pass = check_pass(bpi_cuda_moments_pass_of, rows, cols, width);
+                cr_assert_leq(4 * floats(pass.slices, cols), bytes);
+            }
+}
+
+/* What is no long row is in the registers of its team, a cell of `width` columns in each thread. */
+Test(cuda_launch, teams_cover_each_row_once_and_their_sums_fit)
+{
+    static const int64_t least_rows[] = {BPI_CUDA_TEAM_ROWS_FORWARD, BPI_CUDA_TEAM_ROWS_BACKWARD};
+    for (int r = 0; r < SIZES; r++)
+        for (int c = 0; c < SIZES; c++)
+            for (int width = 1; width <= 4; width += 3)
+                for (int direction = 0; direction < 2; direction++) {
+                    int64_t rows = sizes[r], cols = sizes[c];
+                    bpi_cuda_teams teams = bpi_cuda_teams_of(rows, cols, width, least_rows[direction]);
+                    cr_assert(teams.width == width && teams.lanes * teams.groups == BPI_CUDA_THREADS);
+                    cr_assert(power_of_two(teams.lanes) && teams.lanes <= BPI_CUDA_THREADS);
+                    cr_assert(teams.long_rows || (int64_t)teams.lanes * width >= cols);
+                    cr_assert(!teams.long_rows || teams.groups == 1, "a long row is the whole block's");
+                    cr_assert(teams.slices * teams.slice_rows >= rows && (teams.slices - 1) * teams.slice_rows < rows);
+                    cr_assert_leq(teams.slices, BPI_CUDA_LARGEST_GRID);
+                    if (direction == 1)
+                        cr_assert_leq(3 * floats(teams.slices, cols), bpi_cuda_block_bytes(rows, cols));
+                }
 }
 
 Test(cuda_launch, a_loss_covers_each_row_once_and_its_sums_fit_where_they_are_kept)
