@@ -7,10 +7,18 @@
 
 /* The one piece of state that every message needs; set once, before any command runs. */
 static const char *command_name;
+static void (*clear_screen)(void *);
+static void *clear_user;
 
 void message_set_command(const char *command)
 {
     command_name = command;
+}
+
+void message_clears(void (*clear)(void *user), void *user)
+{
+    clear_screen = clear;
+    clear_user = user;
 }
 
 static void write_line(const char *kind, const char *format, va_list arguments)
@@ -20,7 +28,9 @@ static void write_line(const char *kind, const char *format, va_list arguments)
     for (char *c = text; *c; c++)
         if ((unsigned char)*c < ' ' || *c == 127)
             *c = ' '; /* a file's name may hold a newline or an escape sequence; the message is one line */
-    fflush(stdout);   /* what came before stands before it where both go to one place */
+    if (clear_screen)
+        clear_screen(clear_user);
+    fflush(stdout); /* what came before stands before it where both go to one place */
     if (command_name)
         fprintf(stderr, "backprop %s: %s%s\n", command_name, kind, text);
     else

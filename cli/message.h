@@ -23,6 +23,9 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 /* The command that messages name from now on, such as "train"; NULL: only the program. */
 void message_set_command(const char *command);
 
+/* What is called before a message is written, to take a progress bar off the screen; NULL: nothing. */
+void message_clears(void (*clear)(void *user), void *user);
+
 /* Writes "backprop COMMAND: TEXT" as one line on standard error, whatever the text holds; returns `status`. */
 int fail(int status, const char *format, ...) CLI_PRINTF(2, 3);
 

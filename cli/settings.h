@@ -33,7 +33,7 @@ typedef struct settings {
     int64_t threads;
 
     /* one command's own */
-    int64_t epochs, batch, log_every, inputs, max_per_tensor, patience;
+    int64_t epochs, batch, log_every, observe, inputs, max_per_tensor, patience;
     double validation;
     const char *out, *config, *model, *weights, *run, *plot;
     const char *batches, *backends, *precisions, *json_file; /* bench: lists, and a file */

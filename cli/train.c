@@ -34,6 +34,9 @@ static const option_spec run_specs[] = {
      "stop after N epochs without a lower validation loss", NULL, 1, OPTION_UNLIMITED, 0},
     {"log-every", OPTION_COUNT, offsetof(settings, log_every), "N", "50", "steps between two lines of metrics.jsonl",
      NULL, 1, OPTION_UNLIMITED, 0},
+    {"observe", OPTION_COUNT, offsetof(settings, observe), "N", "0",
+     "steps between two looks at every layer's gradients, which go into metrics.jsonl, with warnings of gradients that "
+     "vanish or explode and of units that are dead; 0: none", NULL, 0, OPTION_UNLIMITED, 0},
     {"json", OPTION_FLAG, offsetof(settings, json), NULL, NULL, "print the result as JSON and nothing else", NULL, 0, 0,
      OPTION_NOT_KEPT},
 };
@@ -121,6 +124,11 @@ static int finish_model(training *t)
     return check_library(t->context, bp_model_save(t->model, t->run.model));
 }
 
+static void clear_view(void *view)
+{
+    progress_clear(view);
+}
+
 static int run_training(training *t)
 {
     int64_t cut;
@@ -141,8 +149,11 @@ static int run_training(training *t)
         .best = t->validation ? t->run.model : NULL,
     };
     progress_init(&t->view, t->options->values.json);
+    TRY(observe_begin(t));
     stop_watch();
+    message_clears(clear_view, &t->view); /* the library warns from inside bp_train */
     bp_status status = bp_train(t->trainer, t->data, &train_options);
+    message_clears(NULL, NULL);
     progress_clear(&t->view);
     TRY(run_metrics_status(&t->run));
     if (status == BP_STATUS_CANCELLED)

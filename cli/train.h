@@ -29,6 +29,9 @@ void report_start(const training *training);
 /* bp_progress_callback, user is a training: metrics.jsonl and the view; stops on a signal or a failed write. */
 bool report_step(void *user, const bp_progress *progress);
 
+/* Where --observe asks for it: has the trainer observed, and its observations and warnings written to metrics.jsonl. */
+int observe_begin(training *training);
+
 /* The result, as text or JSON. */
 int report_end(training *training);
 

@@ -82,7 +82,6 @@ static void log_step(training *t, const bp_progress *progress)
     run_metrics(&t->run, line);
     if (result->nonfinite && !t->warned) {
         t->warned = true;
-        progress_clear(&t->view);
         warn("the gradient after step %lld is not finite and was not applied; lower --lr, or limit it by --clip-norm",
              (long long)result->step);
     }

@@ -226,6 +226,7 @@ static bp_status take_over(bp_trainer *trainer, const staged *s)
         BPI_TRY(backend->ops->upload(backend, s->arrays[3], bytes, trainer->average));
     for (int64_t i = 0; i < trainer->model->layer_count; i++)
         trainer->model->layers[i].batches_tracked = s->batches[i];
+    trainer->attempts = s->position[0];
     trainer->epoch = s->position[1];
     trainer->step_in_epoch = s->position[2];
     trainer->data_rows = s->position[3];

@@ -19,6 +19,7 @@ static const char *const loss_names[] = {BP_LOSS_LIST(NAME_OF_3)};
 static const char *const init_names[] = {BP_INIT_LIST(NAME_OF_2)};
 static const char *const optimizer_names[] = {BP_OPTIMIZER_LIST(NAME_OF_3)};
 static const char *const schedule_names[] = {BP_SCHEDULE_LIST(NAME_OF_2)};
+static const char *const warning_names[] = {BP_WARNING_LIST(NAME_OF_2)};
 
 const char *bp_status_name(bp_status status)
 {
@@ -53,6 +54,11 @@ const char *bp_optimizer_name(bp_optimizer optimizer)
 const char *bp_schedule_name(bp_schedule schedule)
 {
     return NAME_LOOKUP(schedule_names, schedule, NULL);
+}
+
+const char *bp_warning_name(bp_warning_kind kind)
+{
+    return NAME_LOOKUP(warning_names, kind, NULL);
 }
 
 #define TEXT_OF(number) #number

@@ -3,7 +3,7 @@
  * A batch is walked in parts of at most options.batch rows (fewer where the backend wants them); the gradients of the
  * parts add up (1/m is in the loss, m being the samples of all parts), so that accumulation, memory and cache need one
  * mechanism. Nothing here allocates, waits for the device, or reads back. */
-#include "host/trainer.h"
+#include "host/observe.h"
 
 static bp_status load(bp_trainer *trainer, const bpi_source *source, const int64_t *index, int64_t first, int64_t rows)
 {
@@ -13,7 +13,7 @@ static bp_status load(bp_trainer *trainer, const bpi_source *source, const int64
     return status;
 }
 
-static bp_status update(bp_trainer *trainer)
+static bp_status update(bp_trainer *trainer, bool observes)
 {
     bpi_backend *backend = trainer->context->backend;
     bpi_update_args args = {.hyper = &trainer->hyper,
@@ -27,6 +27,8 @@ static bp_status update(bp_trainer *trainer)
                             .state2 = trainer->state2,
                             .average = trainer->average,
                             .averaged = trainer->model->array_count};
+    if (observes)
+        return bpi_observe_update(trainer, &args);
     BPI_TRY(backend->ops->update_prepare(backend, &trainer->hyper, trainer->gradients, args.count, args.state));
     return backend->ops->update(backend, &args);
 }
@@ -39,8 +41,10 @@ bp_status bpi_part_body(bp_trainer *trainer, const bpi_plan_set *set, const bpi_
     if (part->first_row == 0)
         BPI_TRY(backend->ops->step_begin(backend, pass->state));
     BPI_TRY(bpi_forward(pass, set));
+    if (part->observes)
+        BPI_TRY(bpi_observe_forward(trainer, part->rows, part->first_row > 0));
     BPI_TRY(bpi_backward(pass, set, targets, (bpi_gradient_sink){trainer->gradients, part->first_row > 0}));
-    return part->last && part->updates ? update(trainer) : BP_STATUS_OK;
+    return part->last && part->updates ? update(trainer, part->observes) : BP_STATUS_OK;
 }
 
 /* What tells a part from others of a step, besides its size: only dropout knows which rows it has. So that a batch in
@@ -64,6 +68,7 @@ static bp_status walk(bp_trainer *trainer, const bpi_source *source, const int64
                       bool updates)
 {
     bpi_pass *pass = trainer->pass;
+    bool observes = updates && bpi_observes(trainer);
     for (int64_t done = 0; done < rows; done += pass->rows) {
         int64_t here = rows - done < pass->rows ? rows - done : pass->rows;
         bpi_part part = {.rows = here,
@@ -71,7 +76,8 @@ static bp_status walk(bp_trainer *trainer, const bpi_source *source, const int64
                          .first_row = part_place(trainer->model, done),
                          .classes = bpi_uses_classes(trainer->model, source),
                          .last = done + here == rows,
-                         .updates = updates};
+                         .updates = updates,
+                         .observes = observes};
         bpi_plan_set *set;
         BPI_TRY(bpi_pass_plans(pass, here, &set));
         BPI_TRY(load(trainer, source, index ? index + done : NULL, first + done, here));
@@ -80,7 +86,8 @@ static bp_status walk(bp_trainer *trainer, const bpi_source *source, const int64
         count_batch(pass);
     }
     trainer->last_rows = rows;
-    return BP_STATUS_OK;
+    trainer->attempts += updates;
+    return observes ? bpi_observe_send(trainer, rows) : bpi_observe_deliver(trainer, false);
 }
 
 bp_status bpi_step_gradients(bp_trainer *trainer, const bpi_source *source, const int64_t *index, int64_t first,

@@ -5,7 +5,7 @@
 static bool same(const bpi_part *a, const bpi_part *b)
 {
     return a->rows == b->rows && a->samples == b->samples && a->first_row == b->first_row && a->classes == b->classes &&
-           a->last == b->last && a->updates == b->updates;
+           a->last == b->last && a->updates == b->updates && a->observes == b->observes;
 }
 
 /* The place of this kind of part; the least recently used one makes room. */
@@ -69,5 +69,6 @@ void bpi_step_graphs_release(bp_trainer *trainer)
             continue;
         (void)backend->ops->synchronize(backend);
         backend->ops->graph_release(backend, trainer->graphs[i].graph);
+        trainer->graphs[i] = (bpi_step_graph){.graph = NULL};
     }
 }

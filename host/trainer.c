@@ -1,6 +1,6 @@
 /* trainer.c: makes and destroys trainers; the front door of a step. The step itself is step.c, the epochs are train.c.
  */
-#include "host/trainer.h"
+#include "host/observe.h"
 
 #include <math.h>
 #include <string.h>
@@ -204,6 +204,7 @@ void bp_trainer_destroy(bp_trainer *trainer)
         return;
     bpi_backend *backend = trainer->context->backend;
     size_t bytes = bpi_parameters_bytes(trainer->model);
+    bpi_observatory_destroy(trainer);
     bpi_step_graphs_release(trainer);
     bpi_pass_destroy(trainer->pass);
     bpi_average_destroy(trainer);
@@ -327,7 +328,7 @@ bp_status bp_trainer_result(bp_trainer *trainer, bp_step_result *result)
                                .clip_factor = state.clip_factor,
                                .lr = state.lr,
                                .nonfinite = state.nonfinite != 0};
-    return BP_STATUS_OK;
+    return bpi_observe_deliver(trainer, true);
 }
 
 int64_t bp_trainer_steps_done(const bp_trainer *trainer)

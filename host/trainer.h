@@ -13,6 +13,7 @@ typedef struct bpi_part {
     int64_t rows, samples; /* of the part, and of the whole step */
     int64_t first_row;     /* 0: the part that begins the step; of the others 1, unless there is dropout */
     bool classes, last, updates;
+    bool observes; /* what the step does is looked at */
 } bpi_part;
 
 typedef struct bpi_step_graph {
@@ -21,7 +22,7 @@ typedef struct bpi_step_graph {
     int64_t runs, last_used;
 } bpi_step_graph;
 
-enum { BPI_STEP_GRAPHS = 8 };
+enum { BPI_STEP_GRAPHS = 16 };
 
 /* Seconds of a clock that never goes back. */
 static inline double bpi_now_seconds(void)
@@ -47,6 +48,8 @@ struct bp_trainer {
     double data_seconds;               /* spent in loading batches */
     bpi_step_graph graphs[BPI_STEP_GRAPHS];
     int64_t graph_clock;
+    int64_t attempts;                    /* steps begun, those that were skipped too */
+    struct bpi_observatory *observatory; /* observe.h; NULL: nobody looks */
 };
 
 /* Checks a user's options, and puts the defaults in. */
@@ -74,7 +77,7 @@ bp_status bpi_step_gradients(bp_trainer *trainer, const bpi_source *source, cons
  * (step_graph.c). */
 bp_status bpi_part_body(bp_trainer *trainer, const bpi_plan_set *set, const bpi_part *part);
 bp_status bpi_part_run(bp_trainer *trainer, const bpi_plan_set *set, const bpi_part *part);
-void bpi_step_graphs_release(bp_trainer *trainer);
+void bpi_step_graphs_release(bp_trainer *trainer); /* they are recorded anew where they are wanted again */
 
 /* A source over the caller's arrays, checked so far that no class points outside of the output; `call` for the words.
  */

@@ -25,7 +25,7 @@
 #include "backprop/train.h"
 #include "error.h"
 
-#define BPI_OPS_VERSION 3
+#define BPI_OPS_VERSION 4
 
 typedef enum bpi_type { BPI_TYPE_F64, BPI_TYPE_F32, BPI_TYPE_BF16, BPI_TYPE_U8 } bpi_type;
 
@@ -114,6 +114,7 @@ typedef struct bpi_linear_spec {
 } bpi_linear_spec;
 
 typedef struct bpi_linear_plan bpi_linear_plan; /* each backend defines its own */
+typedef struct bpi_readback bpi_readback;       /* likewise */
 
 typedef struct bpi_activation_args {
     bp_activation activation;
@@ -230,6 +231,37 @@ typedef struct bpi_update_args {
     int64_t averaged; /* elements of average, >= count; where it is more, count is a multiple of traits.alignment */
 } bpi_update_args;
 
+/* ---------------------------------------------------------------- what an observed step is looked at for */
+
+/* One tensor in the arrays of parameters, gradients and optimiser state: elements [offset, offset + count), padding
+ * included. */
+typedef struct bpi_observed_range {
+    int64_t offset, count;
+} bpi_observed_range;
+
+/* What is summed over a tensor, padding (zeros) included. Figures of the gradient are those before any clipping, over
+ * its finite elements. */
+typedef struct bpi_tensor_sums {
+    double square_sum, sum, largest; /* of g^2, of g; the largest |g| */
+    int64_t zeros, nonfinite;        /* elements that are 0; that are NaN or infinite */
+    double weight_square_sum;        /* of the parameters before the update */
+    double move_square_sum;          /* of what the update added to them */
+} bpi_tensor_sums;
+
+/* All arrays in the backend's memory; they stay valid as long as a graph that was recorded with them. */
+typedef struct bpi_observe_args {
+    const bpi_observed_range *ranges; /* [tensors], one behind the other, from element 0 to the last; offsets and
+                                         counts are multiples of traits.alignment */
+    int64_t tensors;
+    bpi_tensor_sums *sums; /* [tensors] out */
+    void *scratch;         /* observe_scratch_bytes */
+} bpi_observe_args;
+
+/* Units that pass (nearly) no gradient on: relu where a = 0; sigmoid where a < 1/64 or a > 63/64, tanh where |a| >
+ * 31/32: there the derivative is below 1/16 of its largest value. */
+#define BPI_SATURATED_SIGMOID (1.0f / 64.0f)
+#define BPI_SATURATED_TANH (31.0f / 32.0f)
+
 /* ---------------------------------------------------------------- the table */
 
 struct bpi_ops {
@@ -336,7 +368,38 @@ struct bpi_ops {
      * state->nonfinite. */
     bp_status (*update)(bpi_backend *backend, const bpi_update_args *args);
 
+    /* ---- observed steps ---- */
+
+    /* observe_units: counts[o] = number of rows in which unit o is off (see BPI_SATURATED_SIGMOID); adds when
+     * accumulate. activation is relu, sigmoid or tanh, a [B,O] its values. NaN is not off. The comparisons are exact.
+     */
+    bp_status (*observe_units)(bpi_backend *backend, bp_activation activation, bpi_matrix a, bool accumulate,
+                               int64_t *counts);
+
+    /* What observe_gradients and observe_update want in args->scratch for arrays of `count` elements. */
+    size_t (*observe_scratch_bytes)(bpi_backend *backend, int64_t count, int64_t tensors);
+
+    /* observe_gradients: update_prepare, with the same bits in the state, and in the same pass over the gradients their
+     * sums by tensor.
+     * order     sums in f64: relative error of square_sum <= count * 2^-53, |err| of sum <= count * 2^-53 * sum |g| */
+    bp_status (*observe_gradients)(bpi_backend *backend, const bpi_hyper *hyper, const void *gradients, int64_t count,
+                                   bpi_step_state *state, const bpi_observe_args *args);
+
+    /* observe_update: update, with the same bits in all arrays, and weight_square_sum and move_square_sum by tensor.
+     * order     sums in f64, of the difference between the parameter after and before */
+    bp_status (*observe_update)(bpi_backend *backend, const bpi_update_args *update, const bpi_observe_args *args);
+
     /* ---- optional: NULL where a backend has none ---- */
+
+    /* Copies to the host that nobody waits for, where the backend runs behind the host; without them, download waits
+     * for nothing. readback_copy brings bytes to `offset` in the order of lane 0, readback_seal ends the copies of one
+     * use, and readback_poll has them: *data NULL while they are on their way, unless it should wait. */
+    bp_status (*readback_create)(bpi_backend *backend, size_t bytes, bpi_readback **readback);
+    void (*readback_destroy)(bpi_backend *backend, bpi_readback *readback); /* accepts NULL */
+    bp_status (*readback_copy)(bpi_backend *backend, bpi_readback *readback, size_t offset, const void *source,
+                               size_t bytes);
+    bp_status (*readback_seal)(bpi_backend *backend, bpi_readback *readback);
+    bp_status (*readback_poll)(bpi_backend *backend, bpi_readback *readback, bool wait, const void **data);
 
     /* block_forward, block_backward: see bpi_block_spec. Without them a backend runs no blocks with norm, dropout or
      * skip.

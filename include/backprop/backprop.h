@@ -85,6 +85,7 @@
 #include "data.h"
 #include "diagnostics.h"
 #include "model.h"
+#include "observe.h"
 #include "profile.h"
 #include "status.h"
 #include "train.h"

@@ -83,4 +83,25 @@ bp_status bpi_cpu_update_prepare(bpi_backend *backend, const bpi_hyper *hyper, c
                                  bpi_step_state *state);
 bp_status bpi_cpu_update(bpi_backend *backend, const bpi_update_args *args);
 
+/* The two of them, where `observe` is not NULL with a look at each chunk that is worked on. */
+bp_status bpi_cpu_prepare(bpi_cpu *cpu, const bpi_hyper *hyper, const float *gradients, int64_t count,
+                          bpi_step_state *state, const bpi_observe_args *observe);
+bp_status bpi_cpu_move_parameters(bpi_cpu *cpu, const bpi_update_args *args, const bpi_observe_args *observe);
+
+/* observe.c */
+bp_status bpi_cpu_observe_units(bpi_backend *backend, bp_activation activation, bpi_matrix a, bool accumulate,
+                                int64_t *counts);
+size_t bpi_cpu_observe_scratch_bytes(bpi_backend *backend, int64_t count, int64_t tensors);
+bp_status bpi_cpu_observe_gradients(bpi_backend *backend, const bpi_hyper *hyper, const void *gradients, int64_t count,
+                                    bpi_step_state *state, const bpi_observe_args *args);
+bp_status bpi_cpu_observe_update(bpi_backend *backend, const bpi_update_args *update, const bpi_observe_args *args);
+
+/* `count` elements from chunk * BPI_CPU_CHUNK on of arrays of `total`: the gradients; the place where a thread keeps
+ * the parameters of a chunk as they were; and what became of them. */
+void bpi_cpu_observe_gradient_chunk(const bpi_cpu_loops *loops, const bpi_observe_args *args, const float *gradients,
+                                    int64_t chunk, int64_t count);
+float *bpi_cpu_observe_old_chunk(const bpi_observe_args *args, int64_t total, int thread);
+void bpi_cpu_observe_move_chunk(const bpi_cpu_loops *loops, const bpi_observe_args *args, const float *before,
+                                const float *parameters, int64_t chunk, int64_t count);
+
 #endif

@@ -85,6 +85,12 @@ typedef struct bpi_cpu_loops {
     void (*update)(const bpi_cpu_move *update, int64_t first, int64_t count);
     void (*average)(const bpi_update_scalars *scalars, int64_t count, const float *values, float *averages);
 
+    /* counts[o] += units that are off, see ops.h observe_units. rows < 2^31. */
+    void (*count_off)(bp_activation activation, int64_t rows, int64_t cols, bpi_cpu_tile a, int32_t *counts);
+    /* Add to their part of *sums. */
+    void (*gradient_sums)(int64_t count, const float *gradients, bpi_tensor_sums *sums);
+    void (*move_sums)(int64_t count, const float *before, const float *after, bpi_tensor_sums *sums);
+
     /* Rows first .. first + rows - 1 of the batch. */
     void (*load)(const bpi_load_args *args, int64_t first, int64_t rows);
 } bpi_cpu_loops;

@@ -7,6 +7,8 @@
 #include "kernels/cpu/loops_loss.h"
 #include "kernels/cpu/loops_update.h"
 
+#include "kernels/cpu/loops_observe.h"
+
 extern const bpi_cpu_loops BPI_CPU_TABLE;
 
 const bpi_cpu_loops BPI_CPU_TABLE = {
@@ -25,5 +27,8 @@ const bpi_cpu_loops BPI_CPU_TABLE = {
     .square_sum = square_sum,
     .update = update_parameters,
     .average = average_values,
+    .count_off = count_off,
+    .gradient_sums = gradient_sums,
+    .move_sums = move_sums,
     .load = load,
 };

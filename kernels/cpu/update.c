@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <math.h>
+#include <string.h>
 
 static int64_t chunk_count(int64_t count, int64_t chunk)
 {
@@ -18,6 +19,7 @@ typedef struct norm {
     int64_t count;
     float clip_value;
     bpi_cpu_square_sum *sums; /* [chunks] */
+    const bpi_observe_args *observe;
 } norm;
 
 static void norm_chunk(void *context, int64_t chunk, int thread)
@@ -26,15 +28,17 @@ static void norm_chunk(void *context, int64_t chunk, int thread)
     const norm *work = context;
     work->sums[chunk] = work->loops->square_sum(chunk_count(work->count, chunk),
                                                 work->gradients + chunk * BPI_CPU_CHUNK, work->clip_value);
+    if (work->observe)
+        bpi_cpu_observe_gradient_chunk(work->loops, work->observe, work->gradients, chunk,
+                                       chunk_count(work->count, chunk));
 }
 
-bp_status bpi_cpu_update_prepare(bpi_backend *backend, const bpi_hyper *hyper, const void *gradients, int64_t count,
-                                 bpi_step_state *state)
+bp_status bpi_cpu_prepare(bpi_cpu *cpu, const bpi_hyper *hyper, const float *gradients, int64_t count,
+                          bpi_step_state *state, const bpi_observe_args *observe)
 {
     assert(hyper && gradients && state);
-    bpi_cpu *cpu = bpi_cpu_of(backend);
-    norm work = {cpu->loops, gradients, count, hyper->clip_value > 0.0 ? (float)hyper->clip_value : BPI_MATH_INF,
-                 cpu->workspace};
+    norm work = {cpu->loops,     gradients, count, hyper->clip_value > 0.0 ? (float)hyper->clip_value : BPI_MATH_INF,
+                 cpu->workspace, observe};
     bpi_cpu_run(cpu->pool, bpi_cpu_threads_for_loop(cpu->threads, count), bpi_cpu_chunks(count), norm_chunk, &work);
     double sum = 0.0;
     bool nonfinite = false;
@@ -53,6 +57,12 @@ bp_status bpi_cpu_update_prepare(bpi_backend *backend, const bpi_hyper *hyper, c
     if (!nonfinite)
         state->step = next;
     return BP_STATUS_OK;
+}
+
+bp_status bpi_cpu_update_prepare(bpi_backend *backend, const bpi_hyper *hyper, const void *gradients, int64_t count,
+                                 bpi_step_state *state)
+{
+    return bpi_cpu_prepare(bpi_cpu_of(backend), hyper, gradients, count, state, NULL);
 }
 
 static bpi_update_scalars scalars_of(const bpi_hyper *hyper, const bpi_step_state *state, double weight_decay)
@@ -77,14 +87,12 @@ typedef struct move {
     int64_t decayed_count, count;
     float *average;
     int64_t averaged;
+    bool still; /* nothing moves: the gradients are not finite */
+    const bpi_observe_args *observe;
 } move;
 
-static void update_chunk(void *context, int64_t chunk, int thread)
+static void move_chunk(const move *work, int64_t chunk, int64_t first, int64_t end)
 {
-    (void)thread;
-    const move *work = context;
-    int64_t first = chunk * BPI_CPU_CHUNK, end = first + BPI_CPU_CHUNK;
-    end = end < work->count ? end : work->count; /* before `first` where only averages are left */
     int64_t border = work->decayed_count < first ? first : work->decayed_count < end ? work->decayed_count : end;
     if (first < border)
         work->loops->update(&work->decayed, first, border - first);
@@ -95,10 +103,26 @@ static void update_chunk(void *context, int64_t chunk, int thread)
                              work->average + first);
 }
 
-bp_status bpi_cpu_update(bpi_backend *backend, const bpi_update_args *args)
+static void update_chunk(void *context, int64_t chunk, int thread)
 {
-    bpi_cpu *cpu = bpi_cpu_of(backend);
-    if (args->state->nonfinite)
+    const move *work = context;
+    int64_t first = chunk * BPI_CPU_CHUNK, end = first + BPI_CPU_CHUNK;
+    end = end < work->count ? end : work->count; /* before `first` where only averages are left */
+    const float *parameters = work->plain.parameters;
+    float *before = NULL;
+    if (work->observe && first < end) {
+        before = bpi_cpu_observe_old_chunk(work->observe, work->count, thread);
+        memcpy(before, parameters + first, (size_t)(end - first) * sizeof *before);
+    }
+    if (!work->still)
+        move_chunk(work, chunk, first, end);
+    if (before)
+        bpi_cpu_observe_move_chunk(work->loops, work->observe, before, parameters, chunk, end - first);
+}
+
+bp_status bpi_cpu_move_parameters(bpi_cpu *cpu, const bpi_update_args *args, const bpi_observe_args *observe)
+{
+    if (args->state->nonfinite && !observe)
         return BP_STATUS_OK;
     move work = {.loops = cpu->loops,
                  .decayed = {.optimizer = args->hyper->optimizer,
@@ -112,10 +136,17 @@ bp_status bpi_cpu_update(bpi_backend *backend, const bpi_update_args *args)
                  .decayed_count = args->decayed,
                  .count = args->count,
                  .average = args->average,
-                 .averaged = args->average ? args->averaged : args->count};
+                 .averaged = args->average ? args->averaged : args->count,
+                 .still = args->state->nonfinite,
+                 .observe = observe};
     work.plain = work.decayed;
     work.plain.scalars = scalars_of(args->hyper, args->state, 0.0);
     bpi_cpu_run(cpu->pool, bpi_cpu_threads_for_loop(cpu->threads, work.averaged), bpi_cpu_chunks(work.averaged),
                 update_chunk, &work);
     return BP_STATUS_OK;
+}
+
+bp_status bpi_cpu_update(bpi_backend *backend, const bpi_update_args *args)
+{
+    return bpi_cpu_move_parameters(bpi_cpu_of(backend), args, NULL);
 }

@@ -128,6 +128,20 @@ bp_status bpi_cuda_update_prepare(bpi_backend *backend, const bpi_hyper *hyper, 
                                   bpi_step_state *state);
 bp_status bpi_cuda_update(bpi_backend *backend, const bpi_update_args *args);
 
+/* observe.c */
+bp_status bpi_cuda_observe_units(bpi_backend *backend, bp_activation activation, bpi_matrix a, bool accumulate,
+                                 int64_t *counts);
+size_t bpi_cuda_observe_scratch_bytes(bpi_backend *backend, int64_t count, int64_t tensors);
+bp_status bpi_cuda_observe_gradients(bpi_backend *backend, const bpi_hyper *hyper, const void *gradients, int64_t count,
+                                     bpi_step_state *state, const bpi_observe_args *args);
+bp_status bpi_cuda_observe_update(bpi_backend *backend, const bpi_update_args *update, const bpi_observe_args *args);
+bp_status bpi_cuda_readback_create(bpi_backend *backend, size_t bytes, bpi_readback **readback);
+void bpi_cuda_readback_destroy(bpi_backend *backend, bpi_readback *readback);
+bp_status bpi_cuda_readback_copy(bpi_backend *backend, bpi_readback *readback, size_t offset, const void *source,
+                                 size_t bytes);
+bp_status bpi_cuda_readback_seal(bpi_backend *backend, bpi_readback *readback);
+bp_status bpi_cuda_readback_poll(bpi_backend *backend, bpi_readback *readback, bool wait, const void **data);
+
 /* graph.c */
 bp_status bpi_cuda_capture_begin(bpi_backend *backend);
 bp_status bpi_cuda_capture_end(bpi_backend *backend, void **graph);

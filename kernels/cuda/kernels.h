@@ -64,6 +64,17 @@ cudaError_t bpi_cuda_run_loss(cudaStream_t stream, const bpi_loss_args *args, vo
 cudaError_t bpi_cuda_run_norm(cudaStream_t stream, const bpi_hyper *hyper, const float *gradients, int64_t count,
                               void *workspace, bpi_step_state *state);
 cudaError_t bpi_cuda_run_update(cudaStream_t stream, const bpi_update_args *args);
+/* the second half of run_norm, on the partial sums that stand in the workspace */
+cudaError_t bpi_cuda_run_norm_finish(cudaStream_t stream, const bpi_hyper *hyper, int64_t count, const void *workspace,
+                                     bpi_step_state *state);
+
+/* observe.cu: partials as of column_sums; gradient_sums is the first half of run_norm, with sums by tensor */
+cudaError_t bpi_cuda_run_observe_units(cudaStream_t stream, bpi_cuda_pass pass, bp_activation activation, bpi_matrix a,
+                                       bool accumulate, float *partials, int64_t *counts);
+cudaError_t bpi_cuda_run_gradient_sums(cudaStream_t stream, const bpi_hyper *hyper, const float *gradients,
+                                       int64_t count, void *workspace, const bpi_observe_args *args);
+cudaError_t bpi_cuda_run_move_sums(cudaStream_t stream, const float *before, const float *after, int64_t count,
+                                   const bpi_observe_args *args);
 
 /* load.cu: like bpi_load_args with everything in device memory: sample b of the batch is row index[b], or first + b. */
 typedef struct bpi_cuda_gather {

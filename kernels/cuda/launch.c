@@ -143,3 +143,9 @@ size_t bpi_cuda_norm_bytes(int64_t count)
 {
     return (size_t)bpi_cuda_blocks_of(count) * sizeof(bpi_cuda_square_sum);
 }
+
+size_t bpi_cuda_tensor_parts_bytes(int64_t count, int64_t tensors)
+{
+    size_t bytes = (size_t)(bpi_cuda_blocks_of(count) * tensors) * BPI_CUDA_TENSOR_PART_BYTES;
+    return (bytes + 255) / 256 * 256;
+}

@@ -88,6 +88,10 @@ size_t bpi_cuda_block_bytes(int64_t rows, int64_t cols); /* of block_forward and
 size_t bpi_cuda_loss_bytes(int64_t rows, int64_t cols);  /* at either width */
 size_t bpi_cuda_norm_bytes(int64_t count);
 
+/* Of the sums that each block makes of each tensor, where a step is observed. */
+enum { BPI_CUDA_TENSOR_PART_BYTES = 40 };
+size_t bpi_cuda_tensor_parts_bytes(int64_t count, int64_t tensors);
+
 #ifdef __cplusplus
 }
 #endif

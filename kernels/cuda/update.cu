@@ -86,6 +86,14 @@ static bool in_quads(const void *array)
     return reinterpret_cast<uintptr_t>(array) % 16 == 0; /* of NULL too */
 }
 
+extern "C" cudaError_t bpi_cuda_run_norm_finish(cudaStream_t stream, const bpi_hyper *hyper, int64_t count,
+                                                const void *workspace, bpi_step_state *state)
+{
+    const bpi_cuda_square_sum *partials = static_cast<const bpi_cuda_square_sum *>(workspace);
+    norm_finish<<<1, BPI_CUDA_THREADS, 0, stream>>>(*hyper, partials, bpi_cuda_blocks_of(count), state);
+    return cudaGetLastError();
+}
+
 extern "C" cudaError_t bpi_cuda_run_norm(cudaStream_t stream, const bpi_hyper *hyper, const float *gradients,
                                          int64_t count, void *workspace, bpi_step_state *state)
 {
@@ -98,10 +106,7 @@ extern "C" cudaError_t bpi_cuda_run_norm(cudaStream_t stream, const bpi_hyper *h
     else
         square_sums<1><<<grid, block, 0, stream>>>(gradients, count, clip_value, partials);
     const cudaError_t code = cudaGetLastError();
-    if (code != cudaSuccess)
-        return code;
-    norm_finish<<<1, BPI_CUDA_THREADS, 0, stream>>>(*hyper, partials, blocks, state);
-    return cudaGetLastError();
+    return code == cudaSuccess ? bpi_cuda_run_norm_finish(stream, hyper, count, workspace, state) : code;
 }
 
 /* ---- the optimisers ---- */

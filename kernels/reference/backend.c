@@ -104,6 +104,10 @@ const bpi_ops *bpi_reference_ops(void)
         .loss = bpi_reference_loss,
         .update_prepare = bpi_reference_update_prepare,
         .update = bpi_reference_update,
+        .observe_units = bpi_reference_observe_units,
+        .observe_scratch_bytes = bpi_reference_observe_scratch_bytes,
+        .observe_gradients = bpi_reference_observe_gradients,
+        .observe_update = bpi_reference_observe_update,
         .block_forward = bpi_reference_block_forward,
         .block_backward = bpi_reference_block_backward,
     };

@@ -21,7 +21,7 @@ endfunction()
 if(TARGET backprop_cuda AND TARGET cuemu_run)
     foreach(NAME backend hadamard bias_grad activation_forward activation_backward activation_derivative linear_forward
             linear_input_grad linear_weight_grad load loss loss_edges update update_prepare cuda_step weight_decay memory_limit
-            block_forward block_backward block_dropout)
+            block_forward block_backward block_dropout observe observe_units observe_update cuda_observe)
         cuda_test(test_${NAME} lazy forward)
     endforeach()
     # What kernels and a step move, and the bits of cpu.
@@ -35,6 +35,7 @@ if(TARGET backprop_cuda AND TARGET cuemu_run)
         cuda_test(test_${NAME} random random 1)
         cuda_test(test_${NAME} random random 2)
     endforeach()
+    cuda_test(test_cuda_observe eager reverse)
     # Whole networks against PyTorch's gradients.
     foreach(NAME golden golden_blocks)
         add_test(NAME cuda_test_${NAME} COMMAND ${BP_PYTHON} ${BP_TEST_RUNNER}/criterion.py --results ${BP_TEST_RESULTS}

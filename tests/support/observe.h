@@ -1,0 +1,23 @@
+/* observe.h: arrays of several tensors on a device, and the observed halves of an update. */
+#ifndef BPT_OBSERVE_H
+#define BPT_OBSERVE_H
+
+#include "support/update.h"
+
+/* The tensors of `bpt_tensors_of`: sizes around the places where backends cut arrays. */
+enum { BPT_TENSORS = 9 };
+
+/* Sizes that are multiples of the alignment; *count: of all of them. */
+void bpt_tensors_of(const bpt_device *device, bpi_observed_range ranges[BPT_TENSORS], int64_t *count);
+
+typedef struct bpt_observed {
+    bpt_update_values values;          /* after the step */
+    bpi_step_state state;              /* likewise */
+    bpi_tensor_sums sums[BPT_TENSORS]; /* as the backend left them */
+} bpt_observed;
+
+/* observe_gradients and observe_update on values laid out by bpt_tensors_of. */
+bpt_observed bpt_observe_step(bpt_device *device, const bpi_hyper *hyper, const bpt_update_values *values,
+                              const bpi_step_state *state);
+
+#endif
