@@ -1,6 +1,7 @@
 # The CUDA plug-in on cuemu: the same test programs, with the library path at the stand-ins. cuemu-run fails a program
-# for every report, whatever its tests say. On a machine with a device: BP_TEST_CUDA=build/libbackprop_cuda.so ctest.
-#
+# for every report, whatever its tests say. With BP_TEST_DEVICE they run on the machine's own device, once each.
+option(BP_TEST_DEVICE "Run the tests of the CUDA plug-in on the machine's device, not on cuemu" OFF)
+
 # cuda_test(NAME STREAMS ORDER [SEED]): the entry cuda_NAME_STREAMS.
 function(cuda_test NAME STREAMS ORDER)
     set(SEED 0)
@@ -11,21 +12,27 @@ function(cuda_test NAME STREAMS ORDER)
     if(STREAMS STREQUAL "random")
         string(APPEND ENTRY _${SEED})
     endif()
+    if(NOT BP_TEST_DEVICE)
+        set(UNDER --under "$<TARGET_FILE:cuemu_run> --quiet --streams ${STREAMS} --order ${ORDER} --seed ${SEED}")
+    elseif(STREAMS STREQUAL "lazy")
+        set(ENTRY cuda_${NAME}_device)
+    else()
+        return()
+    endif()
     add_test(NAME ${ENTRY} COMMAND ${BP_PYTHON} ${BP_TEST_RUNNER}/criterion.py --results ${BP_TEST_RESULTS} --name ${ENTRY}
-        --timeout 1170 --under "$<TARGET_FILE:cuemu_run> --quiet --streams ${STREAMS} --order ${ORDER} --seed ${SEED}"
-        $<TARGET_FILE:${NAME}>)
+        --timeout 1170 ${UNDER} $<TARGET_FILE:${NAME}>)
     set_tests_properties(${ENTRY} PROPERTIES TIMEOUT 1200
         ENVIRONMENT "BP_TEST_CUDA=$<TARGET_FILE:backprop_cuda>")
 endfunction()
 
-if(TARGET backprop_cuda AND TARGET cuemu_run)
+if(TARGET backprop_cuda AND (TARGET cuemu_run OR BP_TEST_DEVICE))
     foreach(NAME backend hadamard bias_grad activation_forward activation_backward activation_derivative linear_forward
             linear_input_grad linear_weight_grad load loss loss_edges update update_prepare cuda_step weight_decay memory_limit
             block_forward block_backward block_dropout observe observe_units observe_update cuda_observe)
         cuda_test(test_${NAME} lazy forward)
     endforeach()
     # What kernels and a step move, and the bits of cpu.
-    foreach(NAME cuda_traffic cuda_bits cuda_step_traffic)
+    foreach(NAME cuda_traffic cuda_bits cuda_step_traffic cuda_train)
         cuda_test(test_${NAME} lazy forward)
     endforeach()
     # Other orders of streams, blocks and threads, for the quick ones.
@@ -37,9 +44,12 @@ if(TARGET backprop_cuda AND TARGET cuemu_run)
     endforeach()
     cuda_test(test_cuda_observe eager reverse)
     # Whole networks against PyTorch's gradients.
+    if(NOT BP_TEST_DEVICE)
+        set(UNDER --under "$<TARGET_FILE:cuemu_run> --quiet")
+    endif()
     foreach(NAME golden golden_blocks)
         add_test(NAME cuda_test_${NAME} COMMAND ${BP_PYTHON} ${BP_TEST_RUNNER}/criterion.py --results ${BP_TEST_RESULTS}
-            --name cuda_test_${NAME} --timeout 1170 --under "$<TARGET_FILE:cuemu_run> --quiet" $<TARGET_FILE:test_${NAME}>)
+            --name cuda_test_${NAME} --timeout 1170 ${UNDER} $<TARGET_FILE:test_${NAME}>)
         set_tests_properties(cuda_test_${NAME} PROPERTIES TIMEOUT 1200
             ENVIRONMENT "BP_TEST_CUDA=$<TARGET_FILE:backprop_cuda>")
     endforeach()

@@ -35,6 +35,7 @@ typedef struct cue_settings {
     cue_order order;         /* CUEMU_ORDER=forward|reverse|random: threads and blocks */
     cue_stream_mode streams; /* CUEMU_STREAMS=eager|lazy|random; lazy where not set */
     uint64_t seed;           /* CUEMU_SEED */
+    uint64_t gemm_seed;      /* CUEMU_GEMM_SEED: of the rounding of cuBLAS's sums; that of all where not set */
     size_t memory_bytes;     /* CUEMU_MEM (suffix K, M, G): size of the modelled device memory, 2 GiB where not set */
     cue_on_report
         on_report; /* CUEMU_REPORT=exit|abort|count: exit status 99 at the end | abort() at once | count only */

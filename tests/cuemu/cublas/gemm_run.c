@@ -102,7 +102,7 @@ static cue_error check_memory(cue_op_id op, const cue_gemm_call *g, int64_t batc
 static uint32_t seed_of(const cue_gemm_call *g)
 {
     uint32_t shape = cue_hash3((uint32_t)g->m, (uint32_t)g->n, (uint32_t)g->k);
-    return cue_hash3((uint32_t)cue_settings_get()->seed, shape, (uint32_t)(g->transa * 4 + g->transb));
+    return cue_hash3((uint32_t)cue_settings_get()->gemm_seed, shape, (uint32_t)(g->transa * 4 + g->transb));
 }
 
 static void compute(const cue_gemm_call *g, int64_t batch, double alpha, double beta, double *v)

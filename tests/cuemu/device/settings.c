@@ -66,6 +66,7 @@ cue_settings *cue_settings_get(void)
     settings.order = (cue_order)choose("CUEMU_ORDER", CUE_FORWARD, orders);
     settings.streams = (cue_stream_mode)choose("CUEMU_STREAMS", CUE_LAZY, streams);
     settings.seed = number("CUEMU_SEED", 1);
+    settings.gemm_seed = number("CUEMU_GEMM_SEED", settings.seed);
     settings.memory_bytes = number("CUEMU_MEM", (uint64_t)2 << 30);
     settings.on_report = (cue_on_report)choose("CUEMU_REPORT", CUE_REPORT_EXIT, on_report);
     settings.json_path = getenv("CUEMU_JSON");
@@ -80,5 +81,6 @@ void cuemu_set_mode(int order, int streams, uint64_t seed)
     s->order = (cue_order)order;
     s->streams = (cue_stream_mode)streams;
     s->seed = seed;
+    s->gemm_seed = number("CUEMU_GEMM_SEED", seed);
     cue_random_seed(seed);
 }
