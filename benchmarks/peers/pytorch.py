@@ -26,12 +26,13 @@ from torch_network import build_loss, build_sequential  # noqa: E402
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import process  # noqa: E402
 
+SMALL_TERMS = 2e7  # of a product over all layers: some milliseconds
 INPUT_ROUNDING = {"f32": 2.0 ** -24, "tf32": 2.0 ** -11, "bf16": 2.0 ** -8}
 
 
 class Subject:
     def __init__(self, inputs, layers, loss, optimizer, batch, device, precision, folder):
-        self.layers, self.optimizer_name, self.batch = layers, optimizer, batch
+        self.layers, self.optimizer_name, self.batch, self.threads = layers, optimizer, batch, torch.get_num_threads()
         self.device, self.precision = torch.device(device), precision
         torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
         self.model = build_sequential(inputs, layers)
@@ -126,7 +127,7 @@ class Subject:
         return graph.replay
 
     def variants(self):
-        """Those that this PyTorch has and that run; the reason of each other on standard error."""
+        """Those that this PyTorch has and that run, with their threads; the reason of each other on standard error."""
         made = {}
         names = ["plain", "foreach"] + (["compiled"] if hasattr(torch, "compile") else [])
         names += ["graph"] if self.device.type == "cuda" else []
@@ -138,7 +139,14 @@ class Subject:
                 made[name] = step
             except Exception as error:  # a variant that a version lacks must not end the others
                 print(f"pytorch.py: no {name}: {error}", file=sys.stderr)
-        return made
+        return {name: (step, self.threads) for name, step in made.items()} | self.on_one_thread(made)
+
+    def on_one_thread(self, made):
+        """Small networks may be faster so."""
+        terms = self.batch * sum(parameter.numel() for parameter in self.model.parameters())
+        if self.device.type != "cpu" or self.threads == 1 or terms > SMALL_TERMS:
+            return {}
+        return {f"{name}@1": (step, 1) for name, step in made.items()}
 
     def wait(self):
         if self.device.type == "cuda":
@@ -186,7 +194,10 @@ class Subject:
                 worst = ratio
         return worst
 
-    def time(self, step, count):
+    def time(self, variant, count):
+        step, threads = variant
+        if threads != torch.get_num_threads():
+            torch.set_num_threads(threads)
         for _ in range(count // 4 + 1 if count > 1 else 0):
             step()
         self.wait()
@@ -209,7 +220,7 @@ def serve(subject, variants):
         elif words[0] == "memory":
             answer = str(subject.peak_bytes)
         elif words[0] == "version":
-            answer = f"{torch.__version__} {torch.get_num_threads()} threads"
+            answer = f"{torch.__version__} {subject.threads} threads"
         else:
             raise SystemExit(f"pytorch.py: {line!r} is not understood")
         print(answer, flush=True)
