@@ -137,7 +137,7 @@ Test(activation_backward, of_rows_that_a_thread_takes_in_several_rounds_is_exact
             d_a[k] = (double)(k % 7 - 3);
             want[k % shape.outputs] += in.saved[k] > 0.0 ? d_a[k] : 0.0;
         }
-        in.d_a = d_a, in.extra = 1;
+        in.d_a = d_a, in.extra = 2, in.in_place = true; /* d_a and delta have one element more */
         outputs got = backward(device, &in);
         for (int64_t k = 0; k < count; ++k)
             cr_assert(got.delta[k] == (in.saved[k] > 0.0 ? d_a[k] : 0.0), "%s: delta %lld is %g", device->target->name,

@@ -63,7 +63,7 @@ Test(hadamard, of_rows_that_a_thread_takes_in_several_rounds_is_the_rounded_prod
         bpt_random random = {73};
         double *left = bpt_uniform(&random, type, -4.0, 4.0, count);
         double *right = bpt_uniform(&random, type, -4.0, 4.0, count);
-        double *got = multiply(device, shape, 1, left, right, APART);
+        double *got = multiply(device, shape, 1, left, right, INTO_LEFT);
         for (int64_t k = 0; k < count; ++k)
             cr_assert(got[k] == bpt_rounded(type, left[k] * right[k]), "%s: element %lld is %g", device->target->name,
                       (long long)k, got[k]);

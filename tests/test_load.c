@@ -10,13 +10,13 @@
 
 TestSuite(load, .fini = bpt_clean);
 
-enum { SAMPLES = 97, TARGETS = 5 };
+enum { SAMPLES = 97, TARGETS = 5, MOST_ROWS = 300 };
 
 /* Samples on the host and all that a load may want of them. */
 typedef struct samples {
     float *x;
     unsigned char *bytes;
-    int64_t classes[SAMPLES], index[SAMPLES];
+    int64_t classes[SAMPLES], index[MOST_ROWS];
     float targets[SAMPLES * TARGETS];
     float *mean, *inv_std;
     int64_t inputs;
@@ -41,10 +41,11 @@ static samples make_samples(int64_t inputs, uint64_t seed)
     }
     for (int64_t b = 0; b < SAMPLES; ++b) {
         s.classes[b] = bpt_random_below(&random, 10);
-        s.index[b] = bpt_random_below(&random, SAMPLES);
         for (int64_t t = 0; t < TARGETS; ++t)
             s.targets[b * TARGETS + t] = (float)bpt_random_uniform(&random, -1.0, 1.0);
     }
+    for (int64_t b = 0; b < MOST_ROWS; ++b)
+        s.index[b] = bpt_random_below(&random, SAMPLES);
     return s;
 }
 
@@ -146,7 +147,7 @@ static void check(bpt_device *device, const loading *l, int64_t extra)
 
 Test(load, of_every_backend_is_the_sample_standardised_with_zero_padding)
 {
-    static const int64_t widths[] = {1, 31, 32, 33, 133};
+    static const int64_t widths[] = {1, 31, 32, 33, 260};
     static const int64_t rows[] = {1, 2, 33, 96};
     for (int t = 0; bpt_target_at(t); ++t) {
         bpt_device *device = bpt_open(bpt_target_at(t), 2);
@@ -162,6 +163,19 @@ Test(load, of_every_backend_is_the_sample_standardised_with_zero_padding)
         }
         bpt_close(device);
     }
+}
+
+/* On cuda a block fetches the indices of 256 rows at a time, and so many columns leave all rows to one. */
+Test(load, of_more_rows_than_a_block_keeps_the_indices_of_is_each_its_sample)
+{
+    samples s = make_samples(2081, 125);
+    for (int t = 0; bpt_target_at(t); ++t) {
+        bpt_device *device = bpt_open(bpt_target_at(t), 2);
+        loading l = {&s, MOST_ROWS, 0, false, true, true};
+        check(device, &l, 0);
+        bpt_close(device);
+    }
+    free_samples(&s);
 }
 
 Test(load, gives_the_same_bits_by_index_and_in_order_and_for_1_and_2_threads)

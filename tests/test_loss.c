@@ -138,6 +138,34 @@ Test(loss, of_every_backend_is_within_the_bound_of_the_reference)
     bpt_close(judge);
 }
 
+/* On cuda from 8193 rows on, of so many columns, a group of lanes takes several rows: small integers, so that the sums
+ * of errors are exact. */
+Test(loss, of_so_many_rows_that_a_group_takes_several_counts_each_once)
+{
+    enum { ROWS = 8201, OUTPUTS = 17 };
+    static const bpt_loss_case half = {"half mse", BP_LOSS_HALF_MSE, false, 0.0f, 1.0f};
+    double *z = bpt_doubles(ROWS * OUTPUTS), *targets = bpt_doubles(ROWS * OUTPUTS);
+    double value = 0.0, d_b[OUTPUTS] = {0};
+    for (int64_t k = 0; k < ROWS * OUTPUTS; ++k) {
+        z[k] = (double)(k % 5), targets[k] = (double)(k % 3);
+        value += 0.5 * (z[k] - targets[k]) * (z[k] - targets[k]);
+        d_b[k % OUTPUTS] += z[k] - targets[k];
+    }
+    for (int t = 0; bpt_target_at(t); ++t) {
+        bpt_device *device = bpt_open(bpt_target_at(t), 2);
+        bpt_loss_inputs in = {.what = &half, .shape = {ROWS, 1, OUTPUTS}, .scale = 1.0, .z = z, .targets = targets};
+        in.error_wanted = in.d_b_wanted = true;
+        bpt_loss_outputs got = bpt_loss_run(device, &in);
+        cr_assert(got.state.loss_sum == value, "%s: %.17g, not %.17g", device->target->name, got.state.loss_sum, value);
+        for (int64_t k = 0; k < ROWS * OUTPUTS; ++k)
+            cr_assert(got.delta[k] == z[k] - targets[k], "%s: error %lld is %g", device->target->name, (long long)k,
+                      got.delta[k]);
+        for (int o = 0; o < OUTPUTS; ++o)
+            cr_assert(got.d_b[o] == d_b[o], "%s: d_b %d is %g, not %g", device->target->name, o, got.d_b[o], d_b[o]);
+        bpt_close(device);
+    }
+}
+
 Test(loss, gives_the_same_bits_on_every_run_and_for_1_and_2_threads_and_without_its_error)
 {
     for (int t = 0; bpt_target_at(t); ++t) {

@@ -20,7 +20,7 @@ static const bpt_shape bpt_shapes[] = {
 enum { BPT_SHAPE_COUNT = sizeof bpt_shapes / sizeof bpt_shapes[0] };
 
 /* So wide that a thread of a pass on cuda takes several rounds of rows where it takes single elements: give it an odd
- * leading dimension. */
+ * leading dimension, and let the result take the place of an input, so that a round too far is seen. */
 static const bpt_shape bpt_wide_shape = {33, 1, 16385};
 
 /* The last three. */
