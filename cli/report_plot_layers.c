@@ -25,7 +25,7 @@ static bool decades(size_t where, const metric_layer *layers, size_t count, int 
     }
     if (!(most > 0))
         return false;
-    *from = (int)floor(log10(least) - 0.02); /* the shortest bar is seen */
+    *from = (int)floor(log10(least) - 0.1); /* the shortest bar is seen */
     *to = (int)ceil(log10(most));
     if (*to <= *from)
         *to = *from + 1;
@@ -194,8 +194,11 @@ static bool draw_units(FILE *script, const report *r)
     char title[128];
     bool dead = has_share(r, offsetof(metric_layer, dead)), saturated = has_share(r, offsetof(metric_layer, saturated));
     const metric_observation *shown = report_shown(r, &layers);
-    snprintf(title, sizeof title, "%s%s%s at step %lld", dead ? "Dead relu" : "Saturated sigmoid and tanh",
-             dead && saturated ? " (blue), saturated sigmoid and tanh (red)" : "", " units", (long long)shown->step);
+    snprintf(title, sizeof title, "%s units at step %lld",
+             !saturated ? "Dead relu"
+             : !dead    ? "Saturated sigmoid and tanh"
+                        : "Dead (blue) and saturated (red)",
+             (long long)shown->step);
     put_layers(script, "dead", r, layers, offsetof(metric_layer, dead));
     put_layers(script, "saturated", r, layers, offsetof(metric_layer, saturated));
     report_begin_panel(script, r, AXIS_LAYERS, title, "share of the units", false,
