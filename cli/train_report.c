@@ -30,14 +30,16 @@ static void report_data(const training *t)
         printf("; no test set\n");
 }
 
-/* What computes, and why where `auto` chose it: backprop info tells at length. */
+/* What computes, and where `auto` chose cpu, why: what cuda lacks. */
 static void report_backend(const training *t)
 {
-    bool chosen = *bp_context_backend_reason(t->context) != '\0';
-    bool is_cuda = strcmp(bp_context_backend(t->context), "cuda") == 0;
-    printf("backend    %s: %s, %s%s\n", bp_context_backend(t->context), bp_context_engine(t->context),
-           bp_precision_name(bp_context_precision(t->context)),
-           chosen && !is_cuda ? " (no cuda, see backprop info)" : "");
+    static const char prefix[] = "backend cuda: ";
+    const char *reason = bp_context_backend_reason(t->context);
+    printf("backend    %s: %s, %s\n", bp_context_backend(t->context), bp_context_engine(t->context),
+           bp_precision_name(bp_context_precision(t->context)));
+    if (*reason && strcmp(bp_context_backend(t->context), "cuda") != 0)
+        printf("           no cuda: %s\n",
+               reason + (strncmp(reason, prefix, sizeof prefix - 1) ? 0 : sizeof prefix - 1));
 }
 
 void report_start(const training *t)
