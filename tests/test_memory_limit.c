@@ -81,7 +81,7 @@ Test(memory_limit, walks_the_batch_in_parts_that_fit_to_the_bits_of_the_same_par
 {
     const char *const backends[] = {"reference", "cpu", getenv("BP_TEST_CUDA") ? "cuda" : NULL};
     for (size_t b = 0; b < sizeof backends / sizeof *backends && backends[b]; b++) {
-        run r = open_run(backends[b], strcmp(backends[b], "cuda") == 0 ? PLAIN_LAYERS : LAYERS);
+        run r = open_run(backends[b], LAYERS);
         bp_trainer_options options = {.struct_size = sizeof options, .batch = ROWS, .momentum = 0.9};
         bp_memory_plan whole, plan;
         BPT_OK(r.context, bp_trainer_plan(r.model, &options, &whole));
