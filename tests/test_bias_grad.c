@@ -23,7 +23,7 @@ static bpt_shape shape_at(int s)
 static double *sum_rows(bpt_device *device, bpt_shape shape, int64_t extra, const double *delta, const double *old)
 {
     bpt_matrix errors = bpt_activations(device, shape.rows, shape.outputs, extra, delta);
-    bpt_matrix d_b = bpt_parameters(device, 1, shape.outputs, 1, old);
+    bpt_matrix d_b = bpt_parameters(device, 1, shape.outputs, 0, old); /* nothing behind it where O divides by 4 */
     bpt_reserve(device, shape.rows, shape.outputs, 1);
     BPT_RUN(device, bias_grad, errors.view, old != NULL, d_b.view.data);
     double *values = bpt_get(&d_b);
