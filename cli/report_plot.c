@@ -44,19 +44,16 @@ void report_put_tics(FILE *script, const char *set, int64_t least, int64_t most)
     fprintf(script, ")\n");
 }
 
-/* A line in every panel over steps; words in that of the loss, right of the line, where no more values come, if there
- * is room. */
-static void mark_nonfinite(FILE *script, const report *r, bool words)
+/* A line in every panel over steps; the loss says in its title what that is. */
+static void mark_nonfinite(FILE *script, const report *r, const char *title)
 {
+    long long step = (long long)r->history.nonfinite_step;
     if (!r->history.nonfinite)
         return;
-    int64_t step = r->history.nonfinite_step, last = report_last_step(r);
-    bool right = step < last - last / 3;
-    fprintf(script, "set arrow 1 from %lld, graph 0 to %lld, graph 1 nohead lw 1.5 dt 2 lc rgb '#cc0000'\n",
-            (long long)step, (long long)step);
-    if (words)
-        fprintf(script, "set label 1 'not finite after step %lld' at %lld, graph 0.3 %s offset %d,0 tc rgb '#cc0000'\n",
-                (long long)step, (long long)step, right ? "left" : "right", right ? 1 : -1);
+    fprintf(script, "set arrow 1 from %lld, graph 0 to %lld, graph 1 nohead lw 1.5 dt 2 lc rgb '#cc0000'\n", step,
+            step);
+    if (strcmp(title, "Loss") == 0)
+        fprintf(script, "set title 'Loss (not finite after step %lld)'\n", step);
 }
 
 void report_begin_panel(FILE *script, const report *r, panel_axis axis, const char *title, const char *unit, bool log,
@@ -69,7 +66,7 @@ void report_begin_panel(FILE *script, const report *r, panel_axis axis, const ch
     if (axis == AXIS_STEPS) {
         fprintf(script, "set xlabel 'step'\nset xrange [0:%lld]\n", (long long)last);
         report_put_tics(script, "set xtics", 0, last);
-        mark_nonfinite(script, r, strcmp(title, "Loss") == 0);
+        mark_nonfinite(script, r, title);
     } else {
         fprintf(script, "set xlabel 'layer (block 1 takes the input)'\nset xrange [0.4:%lld.6]\n", (long long)blocks);
         report_put_tics(script, "set xtics", 1, blocks);
