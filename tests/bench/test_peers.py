@@ -9,8 +9,9 @@ import unittest
 
 from tools import BENCHMARKS, load_script
 
-sys.path.insert(0, str(BENCHMARKS / "peers"))
+sys.path[:0] = [str(BENCHMARKS / "peers"), str(BENCHMARKS)]
 import process
+import tables
 
 run = load_script("peers/run")
 BUILD = pathlib.Path(os.environ.get("BP_BINARY_DIR", "/nowhere"))
@@ -74,6 +75,7 @@ class Driver(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             report = json.loads(path.read_text())
         self.assertIn("4-8:tanh,3", done.stdout)
+        self.assertRegex(tables.peers(report), r"\| 4-8:tanh,3 \| 1 \| sgd \| [\d.]+ [mun]?s \| [\d.]+ ± \d+ % \| [\d.]+ ± \d+ % \|")
         figures = {entry["name"].split("/")[0]: entry for entry in report["benchmarks"]}
         step = figures["peer step"]
         self.assertIn("peer products", figures)
