@@ -102,6 +102,20 @@ Test(block_backward, of_every_backend_is_within_the_bound_of_the_closed_form_for
     }
 }
 
+/* A row that no team of threads holds at once on cuda. */
+Test(block_backward, of_every_backend_is_within_the_bound_of_the_closed_form_for_long_rows)
+{
+    for (int t = 0; bpt_target_at(t); ++t) {
+        bpt_device *device = bpt_open(bpt_target_at(t), 2);
+        for (int way = 2; way < BPT_BLOCK_WAYS && bpt_has_blocks(device, "block_backward"); way += 6) {
+            bpt_block block = bpt_block_way(way, (bpt_shape){5, 1, 1157}, (bp_activation)(way % BP_ACTIVATION_COUNT));
+            judge(device, &block, 98);
+            bpt_clean();
+        }
+        bpt_close(device);
+    }
+}
+
 /* ---- central differences of the objective sum (d_out + d_out_skip) out, in long double ---- */
 
 /* With half the step the truncation is a quarter, so that the difference of two steps is three quarters of the larger's

@@ -74,6 +74,51 @@ Test(block_forward, of_every_backend_is_within_the_bound_of_its_definition_for_e
     }
 }
 
+/* A row that no team of threads holds at once on cuda. */
+Test(block_forward, of_every_backend_is_within_the_bound_of_its_definition_for_long_rows)
+{
+    for (int t = 0; bpt_target_at(t); ++t) {
+        bpt_device *device = bpt_open(bpt_target_at(t), 2);
+        for (int way = 2; way < BPT_BLOCK_WAYS && bpt_has_blocks(device, "block_forward"); way += 6) {
+            bpt_block block = bpt_block_way(way, (bpt_shape){5, 1, 1157}, (bp_activation)(way % BP_ACTIVATION_COUNT));
+            judge(device, &block, 78);
+            bpt_clean();
+        }
+        bpt_close(device);
+    }
+}
+
+/* u + b, rounded once as the addition is, with b apart: the same bits as with b in it. */
+Test(block_forward, adds_the_bias_itself_where_the_backend_says_so)
+{
+    for (int t = 0; bpt_target_at(t); ++t) {
+        bpt_device *device = bpt_open(bpt_target_at(t), 2);
+        const bpi_traits *traits = &device->backend->traits;
+        bool adds = traits->block_bias && traits->activation_type == BPI_TYPE_F32; /* else u + b is rounded again */
+        for (int way = 0; way < BPT_BLOCK_WAYS && adds; ++way) {
+            bpt_block block = bpt_block_way(way, (bpt_shape){23, 1, 37}, (bp_activation)(way % BP_ACTIVATION_COUNT));
+            bpt_block_inputs apart = bpt_block_random(traits, &block, 79), in = apart;
+            int64_t count = block.rows * block.cols;
+            in.u = bpt_doubles(count);
+            apart.bias = apart.running_mean;
+            for (int64_t k = 0; k < count; ++k)
+                in.u[k] = bpt_rounded(BPI_TYPE_F32, apart.u[k] + apart.bias[k % block.cols]);
+            bpt_block_forward want = bpt_block_run_forward(device, &block, &in);
+            bpt_block_forward got = bpt_block_run_forward(device, &block, &apart);
+            const char *words = bpt_block_words(&block);
+            bpt_same_bits(got.out, want.out, count, "%s out, %s", device->target->name, words);
+            bpt_same_bits(got.running_mean, want.running_mean, block.cols, "%s running mean, %s", device->target->name,
+                          words);
+            bpt_block_backward exact = bpt_block_run_backward(device, &block, &in, &want);
+            bpt_block_backward found = bpt_block_run_backward(device, &block, &apart, &want);
+            cr_assert(bpt_says_something(exact.delta, count));
+            bpt_same_bits(found.delta, exact.delta, count, "%s delta, %s", device->target->name, words);
+            bpt_clean();
+        }
+        bpt_close(device);
+    }
+}
+
 /* The reference, f64, with bounds for f64, is what the others are to be judged by elsewhere (verify). */
 Test(block_forward, of_every_backend_is_within_both_bounds_of_the_reference)
 {

@@ -38,6 +38,7 @@ bpt_block bpt_block_way(int way, bpt_shape shape, bp_activation activation)
     block.step = way % 4 == 3 ? (INT64_C(1) << 34) + way : way;
     block.first_row = way % 3 == 1 ? 0 : way * 1000;
     block.extra = way % 2;
+    block.starts_anywhere = rest == 1 || rest == 4 || rest == 6;
     return block;
 }
 
@@ -115,15 +116,22 @@ static bpi_matrix nothing_like(bpi_matrix view)
     return view;
 }
 
+/* Leading dimensions that differ from array to array. */
+static int64_t extra_of(const bpt_device *device, const bpt_block *block, int64_t more)
+{
+    return (block->extra + more) * (block->starts_anywhere ? 1 : device->backend->traits.alignment);
+}
+
 bpt_block_forward bpt_block_run_forward(bpt_device *device, const bpt_block *block, const bpt_block_inputs *in)
 {
     int64_t rows = block->rows, cols = block->cols, groups = bpt_block_groups(block);
     bool norm = groups > 0, batch = block->spec.norm == BP_NORM_BATCH,
          running = batch && (!block->keeps_running || block->evaluation);
-    bpt_matrix u = bpt_activations(device, rows, cols, block->extra, in->u);
-    bpt_matrix a = bpt_activations(device, rows, cols, block->extra + 1, NULL);
-    bpt_matrix out = bpt_activations(device, rows, cols, block->extra, NULL);
-    bpt_matrix skip = bpt_activations(device, rows, cols, block->extra + 2, in->skip);
+    bpt_matrix u = bpt_activations(device, rows, cols, extra_of(device, block, 0), in->u);
+    bpt_matrix a = bpt_activations(device, rows, cols, extra_of(device, block, 1), NULL);
+    bpt_matrix out = bpt_activations(device, rows, cols, extra_of(device, block, 0), NULL);
+    bpt_matrix skip = bpt_activations(device, rows, cols, extra_of(device, block, 2), in->skip);
+    bpt_matrix bias = bpt_parameters(device, 1, cols, 1, in->bias);
     bpt_matrix gamma = bpt_parameters(device, 1, cols, 1, in->gamma),
                beta = bpt_parameters(device, 1, cols, 1, in->beta);
     bpt_matrix running_mean = bpt_parameters(device, 1, cols, 1, in->running_mean);
@@ -137,6 +145,7 @@ bpt_block_forward bpt_block_run_forward(bpt_device *device, const bpt_block *blo
         .spec = block->spec,
         .training = !block->evaluation,
         .u = u.view,
+        .bias = in->bias ? bias.view.data : NULL,
         .gamma = norm ? gamma.view.data : NULL,
         .beta = norm ? beta.view.data : NULL,
         .running_mean = running ? running_mean.view.data : NULL,
@@ -152,7 +161,7 @@ bpt_block_forward bpt_block_run_forward(bpt_device *device, const bpt_block *blo
     bpt_block_forward got = {bpt_get(&mean),        bpt_get(&inv_std), bpt_get(&running_mean),
                              bpt_get(&running_var), bpt_get(into_a),   bpt_get(into_out)};
     release_key(device, args.key);
-    bpt_matrix *const all[] = {&u, &a, &out, &skip, &gamma, &beta, &running_mean, &running_var, &mean, &inv_std};
+    bpt_matrix *const all[] = {&u, &a, &out, &skip, &bias, &gamma, &beta, &running_mean, &running_var, &mean, &inv_std};
     for (size_t k = 0; k < sizeof all / sizeof all[0]; ++k)
         bpt_release(all[k]);
     return got;
@@ -164,12 +173,15 @@ bpt_block_backward bpt_block_run_backward(bpt_device *device, const bpt_block *b
     int64_t rows = block->rows, cols = block->cols, groups = bpt_block_groups(block);
     bool norm = groups > 0, adds = block->accumulate;
     /* Where u may have been a it holds nothing. */
-    bpt_matrix u = bpt_activations(device, rows, cols, block->extra, reads_u_again(&block->spec) ? in->u : NULL);
-    bpt_matrix a = bpt_activations(device, rows, cols, block->extra + 1, saved->a);
-    bpt_matrix d_out = bpt_activations(device, rows, cols, block->extra + 2, in->d_out);
-    bpt_matrix d_out_skip = bpt_activations(device, rows, cols, block->extra, in->d_out_skip);
-    bpt_matrix d_skip = bpt_activations(device, rows, cols, block->extra + 1, block->d_skip_added ? in->d_skip : NULL);
-    bpt_matrix other = bpt_activations(device, rows, cols, block->extra, NULL);
+    bpt_matrix u =
+        bpt_activations(device, rows, cols, extra_of(device, block, 0), reads_u_again(&block->spec) ? in->u : NULL);
+    bpt_matrix a = bpt_activations(device, rows, cols, extra_of(device, block, 1), saved->a);
+    bpt_matrix d_out = bpt_activations(device, rows, cols, extra_of(device, block, 2), in->d_out);
+    bpt_matrix d_out_skip = bpt_activations(device, rows, cols, extra_of(device, block, 0), in->d_out_skip);
+    bpt_matrix d_skip =
+        bpt_activations(device, rows, cols, extra_of(device, block, 1), block->d_skip_added ? in->d_skip : NULL);
+    bpt_matrix other = bpt_activations(device, rows, cols, extra_of(device, block, 0), NULL);
+    bpt_matrix bias = bpt_parameters(device, 1, cols, 1, in->bias);
     bpt_matrix gamma = bpt_parameters(device, 1, cols, 1, in->gamma),
                beta = bpt_parameters(device, 1, cols, 1, in->beta);
     bpt_matrix mean = bpt_parameters(device, 1, norm ? groups : 1, 1, norm ? saved->mean : NULL);
@@ -183,6 +195,7 @@ bpt_block_backward bpt_block_run_backward(bpt_device *device, const bpt_block *b
         .spec = block->spec,
         .u = u.view,
         .a = a.view,
+        .bias = in->bias ? bias.view.data : NULL,
         .gamma = norm ? gamma.view.data : NULL,
         .beta = norm ? beta.view.data : NULL,
         .mean = norm ? mean.view.data : NULL,
@@ -201,8 +214,8 @@ bpt_block_backward bpt_block_run_backward(bpt_device *device, const bpt_block *b
     BPT_RUN(device, block_backward, &args);
     bpt_block_backward got = {bpt_get(delta), bpt_get(&d_skip), bpt_get(&d_gamma), bpt_get(&d_beta), bpt_get(&d_b)};
     release_key(device, args.key);
-    bpt_matrix *const all[] = {&u,    &a,    &d_out,   &d_out_skip, &d_skip, &other, &gamma,
-                               &beta, &mean, &inv_std, &d_gamma,    &d_beta, &d_b};
+    bpt_matrix *const all[] = {&bias,  &u,    &a,    &d_out,   &d_out_skip, &d_skip, &other,
+                               &gamma, &beta, &mean, &inv_std, &d_gamma,    &d_beta, &d_b};
     for (size_t k = 0; k < sizeof all / sizeof all[0]; ++k)
         bpt_release(all[k]);
     return got;

@@ -20,11 +20,13 @@ typedef struct bpt_block {
     bool accumulate, no_bias;
     uint64_t seed, layer;
     int64_t step, first_row;
-    int64_t extra; /* of the leading dimensions */
+    int64_t extra;        /* of the leading dimensions */
+    bool starts_anywhere; /* extra counts elements; else 16 bytes */
 } bpt_block;
 
 typedef struct bpt_block_inputs {
     double *u, *gamma, *beta, *running_mean, *running_var, *skip;
+    double *bias; /* traits.block_bias: to be added to u; NULL: u has it */
     double *d_out, *d_out_skip;
     double *d_skip, *d_gamma, *d_beta, *d_b; /* what stands there before, for what accumulates */
 } bpt_block_inputs;
