@@ -175,8 +175,10 @@ __device__ __forceinline__ void average_cells(const move &work, int64_t k, const
  *        four loads in flight
  * order  element by element; the step's scalars are read and worked out once a block, in double
  * edges  count not a multiple of 4: the last thread takes single elements; decayed is one: no four are split by it;
- *        nonfinite gradients: nothing else is read */
-template <rule RULE, int W> BPI_CUDA_KERNEL update(bpi_hyper hyper, move work)
+ *        nonfinite gradients: nothing else is read
+ * One block is said to do: otherwise the compiler leaves a thread too few registers for newer cards, and spills. */
+template <rule RULE, int W>
+static __global__ void __launch_bounds__(BPI_CUDA_THREADS, 1) update(bpi_hyper hyper, move work)
 {
     __shared__ bpi_update_scalars shared_scalars;
     __shared__ bool nonfinite;
