@@ -35,6 +35,7 @@ typedef struct settings {
     /* one command's own */
     int64_t epochs, batch, log_every, observe, inputs, max_per_tensor, patience;
     double validation;
+    int on_nonfinite; /* bp_nonfinite_action */
     const char *out, *config, *model, *weights, *run, *plot;
     const char *batches, *backends, *precisions, *json_file; /* bench: lists, and a file */
     double seconds;

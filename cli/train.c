@@ -2,6 +2,7 @@
 #include "train.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "commands.h"
 #include "message.h"
@@ -9,6 +10,9 @@
 #include "resume.h"
 #include "source.h"
 #include "stop.h"
+
+#define NAME_OF(ENUM, name) name,
+static const char *const nonfinite_names[] = {BP_NONFINITE_LIST(NAME_OF) NULL};
 
 /* clang-format off */
 static const option_spec run_specs[] = {
@@ -34,6 +38,9 @@ static const option_spec run_specs[] = {
      "stop after N epochs without a lower validation loss", NULL, 1, OPTION_UNLIMITED, 0},
     {"log-every", OPTION_COUNT, offsetof(settings, log_every), "N", "50", "steps between two lines of metrics.jsonl",
      NULL, 1, OPTION_UNLIMITED, 0},
+    {"on-nonfinite", OPTION_CHOICE, offsetof(settings, on_nonfinite), "NAME", "stop",
+     "what to do where a gradient is NaN or infinite; the first value that is not finite is named, and its batch is kept "
+     "in RUN/nonfinite", nonfinite_names, 0, 0, 0},
     {"observe", OPTION_COUNT, offsetof(settings, observe), "N", "0",
      "steps between two looks at every layer's gradients, which go into metrics.jsonl, with warnings of gradients that "
      "vanish or explode and of units that are dead; 0: none", NULL, 0, OPTION_UNLIMITED, 0},
@@ -124,6 +131,14 @@ static int finish_model(training *t)
     return check_library(t->context, bp_model_save(t->model, t->run.model));
 }
 
+static int diverged(const training *t)
+{
+    const char *words = bp_last_error(t->context), *name = "bp_train: ";
+    words += strncmp(words, name, strlen(name)) == 0 ? strlen(name) : 0;
+    return fail(STATUS_FAILED, "%s (--on-nonfinite); %s/nonfinite keeps the batch, and the command for it", words,
+                t->run.path);
+}
+
 static void clear_view(void *view)
 {
     progress_clear(view);
@@ -147,6 +162,9 @@ static int run_training(training *t)
         .validation = t->validation,
         .patience = t->options->values.patience,
         .best = t->validation ? t->run.model : NULL,
+        .on_nonfinite = (bp_nonfinite_action)t->options->values.on_nonfinite,
+        .nonfinite = report_nonfinite,
+        .nonfinite_user = t,
     };
     progress_init(&t->view, t->options->values.json);
     TRY(observe_begin(t));
@@ -158,6 +176,8 @@ static int run_training(training *t)
     TRY(run_metrics_status(&t->run));
     if (status == BP_STATUS_CANCELLED)
         return stopped(t);
+    if (status == BP_STATUS_BAD_DATA && t->batch_kept)
+        return diverged(t);
     TRY(check_library(t->context, status));
     TRY(finish_model(t));
     return report_end(t);

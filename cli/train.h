@@ -20,6 +20,7 @@ typedef struct training {
     int64_t first_step; /* done before this process */
     progress_view view;
     bp_progress last; /* what bp_train said last */
+    bool batch_kept;  /* RUN/nonfinite holds the batch of a gradient that was not finite */
     bool warned;      /* that a gradient was not finite */
 } training;
 
@@ -31,6 +32,10 @@ bool report_step(void *user, const bp_progress *progress);
 
 /* Where --observe asks for it: has the trainer observed, and its observations and warnings written to metrics.jsonl. */
 int observe_begin(training *training);
+
+/* bp_nonfinite_callback, user is a training: a line of metrics.jsonl, and the batch and the parameters in a folder of the
+ * run, with the command that computes them once more. */
+void report_nonfinite(void *user, const bp_nonfinite_report *report);
 
 /* The result, as text or JSON. */
 int report_end(training *training);

@@ -146,6 +146,8 @@ static void tell(bp_trainer *trainer, const void *results, const bpi_observed_st
     bpi_observatory *o = trainer->observatory;
     const bpi_step_state *state = results;
     const bpi_tensor_sums *sums = (const void *)(state + 1);
+    if (state->held > 0)
+        return; /* it will be done again */
     fill_tensors(trainer, sums);
     fill_layers(trainer, (const void *)(sums + o->args.tensors), at->rows);
     bpi_observation seen = {.shown = {.struct_size = sizeof seen.shown,
@@ -156,7 +158,7 @@ static void tell(bp_trainer *trainer, const void *results, const bpi_observed_st
                                       .lr = state->lr,
                                       .grad_norm = state->grad_norm,
                                       .clip_factor = state->clip_factor,
-                                      .nonfinite = state->nonfinite != 0,
+                                      .nonfinite = state->nonfinite != 0 || !isfinite(state->grad_norm),
                                       .tensor_count = trainer->model->tensor_count,
                                       .layer_count = trainer->model->layer_count},
                             .tensors = o->tensors,

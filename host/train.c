@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "backprop/checkpoint.h"
-#include "host/trainer.h"
+#include "host/locate.h"
 
 enum { DEFAULT_LOG_EVERY = 50 };
 
@@ -52,12 +52,50 @@ static bp_status after_tell(run *r, bp_status status)
 
 /* ---------------------------------------------------------------- an epoch */
 
+static int64_t rows_of_step(const run *r, int64_t step)
+{
+    int64_t rest = r->data->source.rows - step * r->rows_per_step;
+    return rest < r->rows_per_step ? rest : r->rows_per_step;
+}
+
+/* A step held the trainer: the steps behind it changed nothing. Back to it, and on as the options say; the first such
+ * step of a call is looked into, and those behind it are skipped, or made, without a word. */
+static bp_status go_back(run *r)
+{
+    bp_trainer *trainer = r->trainer;
+    bpi_backend *backend = trainer->context->backend;
+    bpi_step_state state;
+    BPI_TRY(backend->ops->download(backend, trainer->pass->state, sizeof state, &state));
+    for (int64_t back = 0; back <= state.held; back++) {
+        trainer->step_in_epoch--;
+        trainer->attempts--;
+        r->progress.samples -= rows_of_step(r, trainer->step_in_epoch);
+    }
+    int64_t step = trainer->step_in_epoch;
+    BPI_TRY(bpi_nonfinite_release(trainer));
+    bool skips = r->options.on_nonfinite == BP_NONFINITE_SKIP;
+    bp_status status = bpi_nonfinite_report(trainer, &r->data->source, r->order + step * r->rows_per_step,
+                                            rows_of_step(r, step), &r->options);
+    if (status != BP_STATUS_OK) {
+        bpi_error kept = trainer->context->error;
+        BPI_TRY(checkpoint(r));
+        trainer->context->error = kept;
+        return status;
+    }
+    bpi_nonfinite_rule_set(trainer, skips ? BPI_NONFINITE_SKIP : BPI_NONFINITE_APPLY);
+    if (skips) {
+        trainer->step_in_epoch++;
+        trainer->attempts++;
+        r->progress.samples += rows_of_step(r, step);
+    }
+    return BP_STATUS_OK;
+}
+
 static bp_status one_step(run *r)
 {
     bp_trainer *trainer = r->trainer;
     const bpi_source *source = &r->data->source;
-    int64_t first = trainer->step_in_epoch * r->rows_per_step;
-    int64_t rows = source->rows - first < r->rows_per_step ? source->rows - first : r->rows_per_step;
+    int64_t first = trainer->step_in_epoch * r->rows_per_step, rows = rows_of_step(r, trainer->step_in_epoch);
     BPI_TRY(bpi_step(trainer, source, r->order + first, 0, rows));
     trainer->step_in_epoch++;
     r->progress.samples += rows;
@@ -66,6 +104,8 @@ static bp_status one_step(run *r)
     r->progress.fresh = last || trainer->step_in_epoch % r->options.log_every == 0;
     if (r->progress.fresh)
         BPI_TRY(bp_trainer_result(trainer, &r->progress.result));
+    if (r->progress.fresh && r->progress.result.nonfinite && trainer->hyper.on_nonfinite == BPI_NONFINITE_HOLD)
+        return go_back(r);
     return after_tell(r, tell(r));
 }
 
@@ -157,6 +197,11 @@ static bp_status check(bp_trainer *trainer, const bp_data *data, const bp_train_
     if (options->epochs < 1)
         return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT, "bp_train: epochs is %lld; it must be at least 1",
                         (long long)options->epochs);
+    if ((unsigned)options->on_nonfinite >= BP_NONFINITE_COUNT)
+        return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT,
+                        "bp_train: on_nonfinite is %d; it must be one of "
+                        "bp_nonfinite_action",
+                        (int)options->on_nonfinite);
     if (options->log_every < 0)
         return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT, "bp_train: log_every is %lld; it must be at least 1",
                         (long long)options->log_every);
@@ -197,8 +242,10 @@ bp_status bp_train(bp_trainer *trainer, const bp_data *data, const bp_train_opti
     BPI_TRY(bpi_options_copy(context, "bp_train_options", options, sizeof r.options, sizeof r.options, &r.options));
     BPI_TRY(check(trainer, data, &r.options));
     bp_status status = prepare(&r);
+    bpi_nonfinite_rule_set(trainer, BPI_NONFINITE_HOLD);
     while (status == BP_STATUS_OK && trainer->epoch < r.options.epochs && !out_of_patience(&r))
         status = one_epoch(&r);
+    bpi_nonfinite_rule_set(trainer, BPI_NONFINITE_SKIP);
     bpi_backend *backend = context->backend;
     if (backend->ops->source_release)
         backend->ops->source_release(backend, &r.data->source);

@@ -327,7 +327,7 @@ bp_status bp_trainer_result(bp_trainer *trainer, bp_step_result *result)
                                .grad_norm = state.grad_norm,
                                .clip_factor = state.clip_factor,
                                .lr = state.lr,
-                               .nonfinite = state.nonfinite != 0};
+                               .nonfinite = state.nonfinite != 0 || !isfinite(state.grad_norm)};
     return bpi_observe_deliver(trainer, true);
 }
 

@@ -75,6 +75,11 @@ typedef struct bpi_backend {
 
 /* ---------------------------------------------------------------- the step's scalars */
 
+/* What a step does whose gradients hold NaN or infinity: changes nothing; or is made all the same; or changes nothing,
+ * and neither does any step behind it until the host takes `nonfinite` back: so that a host that hears of it late finds
+ * the parameters as they were. */
+typedef enum bpi_nonfinite_rule { BPI_NONFINITE_SKIP, BPI_NONFINITE_APPLY, BPI_NONFINITE_HOLD } bpi_nonfinite_rule;
+
 /* Constant for the life of a trainer; host memory, read during the call. All options resolved: no zero means a default.
  */
 typedef struct bpi_hyper {
@@ -86,6 +91,7 @@ typedef struct bpi_hyper {
     int64_t warmup_steps, total_steps, schedule_step;
     double schedule_gamma;
     double average_decay; /* of the moving averages */
+    bpi_nonfinite_rule on_nonfinite;
 } bpi_hyper;
 
 /* Lives in the backend's memory, one a trainer; plain bytes for upload and download. */
@@ -98,6 +104,7 @@ typedef struct bpi_step_state {
     double lr;          /* of this step */
     double bias_correction1, bias_correction2; /* 1 - beta^step, for adam and adamw; 1 for sgd */
     int64_t nonfinite; /* 1: the gradients hold NaN or infinity; update then changes nothing and step stays */
+    int64_t held;      /* steps since then that changed nothing either: BPI_NONFINITE_HOLD */
 } bpi_step_state;
 
 /* ---------------------------------------------------------------- arguments of the larger operations */
@@ -358,7 +365,8 @@ struct bpi_ops {
     /* ---- update ---- */
 
     /* update_prepare: grad_norm over all gradients (clamped to +-clip_value first where that is on), clip factor,
-     * nonfinite, step + 1 (unless nonfinite), learning rate and bias corrections of this step, into the state.
+     * nonfinite, step + 1 (unless nonfinite), learning rate and bias corrections of this step, into the state. With
+     * BPI_NONFINITE_APPLY nonfinite stays 0; with BPI_NONFINITE_HOLD, where it is 1 before, held + 1 and nothing else.
      * order     partial sums in f64: relative error of the norm <= count * 2^-53 */
     bp_status (*update_prepare)(bpi_backend *backend, const bpi_hyper *hyper, const void *gradients, int64_t count,
                                 bpi_step_state *state);

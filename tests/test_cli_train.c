@@ -199,14 +199,33 @@ Test(cli_train, weights_without_metadata_want_layers_and_then_give_the_same)
     bpt_file_same("a.npy", "b.npy");
 }
 
+#define DIVERGES "train --x x.npy --y v.npy --layers 2 --loss mse --lr 1e30 --epochs 10 --backend cpu --out run"
+
 Test(cli_train, a_gradient_that_is_not_finite_is_told)
 {
-    bpt_run run =
-        bpt_program("train --x x.npy --y v.npy --layers 2 --loss mse --lr 1e30 --epochs 10 --backend cpu --out "
-                    "run");
-    bpt_expect(&run, 0, "warning: the gradient after step", "train --lr 1e30");
+    bpt_run run = bpt_program(DIVERGES " --on-nonfinite skip");
+    bpt_expect(&run, 0, "warning: step 3: the first value that is not finite is", "train --lr 1e30");
     char *metrics = bpt_text_read("run/metrics.jsonl");
     cr_assert(strstr(metrics, "\"nonfinite\":true") && strstr(metrics, "\"loss\":null"), "%s", metrics);
+    cr_assert(strstr(metrics, "\"nonfinite_value\":{\"block\":"), "%s", metrics);
     free(metrics);
     bpt_run_free(&run);
+}
+
+Test(cli_train, a_run_that_diverges_stops_and_keeps_its_batch)
+{
+    bpt_run run = bpt_program(DIVERGES);
+    bpt_expect(&run, 1, "the first value that is not finite is", "train --lr 1e30");
+    bpt_run_free(&run);
+    char *command = bpt_text_read("run/nonfinite/command.txt");
+    cr_assert(strstr(command, "backprop grads --x 'run/nonfinite/x.npy'"), "%s", command);
+    free(command);
+    char *metrics = bpt_text_read("run/metrics.jsonl");
+    cr_assert(strstr(metrics, "\"action\":\"stop\""), "%s", metrics);
+    free(metrics);
+    json_t *again = json_of(bpt_succeed("grads --x run/nonfinite/x.npy --y run/nonfinite/y.npy --layers 2 --loss mse "
+                                        "--weights run/nonfinite/model.safetensors --backend cpu --out g.safetensors "
+                                        "--json"));
+    cr_assert(json_is_null(json_object_get(again, "loss")), "the batch overflows once more");
+    json_decref(again);
 }

@@ -122,7 +122,7 @@ typedef struct bp_step_result {
     double grad_norm;   /* of all gradients together, after clipping by value and before clipping by norm */
     double clip_factor; /* what the gradients were multiplied with */
     double lr;
-    bool nonfinite; /* the gradient held NaN or infinity: the update was skipped */
+    bool nonfinite; /* the gradient held NaN or infinity: the update was skipped, unless bp_train was told to go on */
 } bp_step_result;
 
 /* Waits for the last step and copies its result. */
@@ -156,6 +156,57 @@ typedef struct bp_progress {
 /* Return false to stop: bp_train then returns BP_STATUS_CANCELLED with the trainer between two steps. */
 typedef bool (*bp_progress_callback)(void *user, const bp_progress *progress);
 
+/* Where the first value that is not finite stands, in the order in which a step computes: inputs, then block by block
+ * its parameters, its product, its activation and its output, then error terms from the last block down, then
+ * gradients. */
+typedef struct bp_nonfinite {
+    size_t struct_size; /* sizeof(bp_nonfinite), set by the caller */
+    bool found;         /* false: all values of the batch are finite, and the fields below are 0 */
+    int64_t step;       /* the step that it would have been, from 1 */
+    int64_t block;      /* from 1; 0: the network's input */
+    const char *what;   /* "input", "parameter", "product", "activation", "output", "error term" or "gradient" */
+    const char *tensor; /* the parameter's name, for "parameter" and "gradient"; "" for the others */
+    int64_t row;        /* of the batch, or of the tensor; 0 for a bias */
+    int64_t column;     /* input or unit */
+    double value;       /* NaN or an infinity */
+} bp_nonfinite;
+
+/* Computes a batch once more, without an update, and looks at every value on its way. Waits for the device; the result
+ * of the last step stays as it was. Give it the batch of a step that bp_trainer_result calls nonfinite, before the next
+ * one: the parameters are still those that the step had.
+ * errors    INVALID_ARGUMENT, OUT_OF_MEMORY, DEVICE */
+BP_API bp_status bp_trainer_locate(bp_trainer *trainer, const float *x, const int64_t *classes, const float *targets,
+                                   int64_t rows, bp_nonfinite *place);
+
+/* What bp_train does where a gradient holds NaN or infinity. X(ENUM, name) */
+#define BP_NONFINITE_LIST(X)                                                                                           \
+    X(SKIP, "skip")         /* the step changes nothing, and the training goes on behind it */                         \
+    X(STOP, "stop")         /* bp_train returns BP_STATUS_BAD_DATA with the trainer before the step */                 \
+    X(CONTINUE, "continue") /* the step is made all the same, and spreads what is not finite */
+
+typedef enum bp_nonfinite_action {
+#define BP_NONFINITE_ENUM(ENUM, name) BP_NONFINITE_##ENUM,
+    BP_NONFINITE_LIST(BP_NONFINITE_ENUM)
+#undef BP_NONFINITE_ENUM
+        BP_NONFINITE_COUNT
+} bp_nonfinite_action;
+
+/* The first such step of a call of bp_train, with its batch as it came from the data, and the parameters of before the
+ * step in the model. Valid during the callback; words, a line. */
+typedef struct bp_nonfinite_report {
+    size_t struct_size; /* sizeof(bp_nonfinite_report) of the library */
+    bp_nonfinite place;
+    const char *words;
+    int64_t epoch;          /* from 1 */
+    int64_t sample;         /* row of the data that place.row is; -1 where it is none */
+    int64_t rows;           /* of the batch */
+    const float *x;         /* [rows,I] */
+    const int64_t *classes; /* [rows], or NULL and */
+    const float *targets;   /* [rows,T] */
+} bp_nonfinite_report;
+
+typedef void (*bp_nonfinite_callback)(void *user, const bp_nonfinite_report *report);
+
 typedef struct bp_train_options {
     size_t struct_size;  /* sizeof(bp_train_options); 0: version 0.1 */
     int64_t epochs;      /* the epoch to train up to; a resumed trainer goes on where it stood */
@@ -167,6 +218,9 @@ typedef struct bp_train_options {
     const bp_data *validation; /* evaluated after each epoch; the lowest loss is the best; may be NULL. bp_data_split */
     int64_t patience;          /* stop after so many epochs without a new best; 0: never. Wants validation */
     const char *best;          /* file that bp_model_save writes after each epoch that is the best so far; NULL: none */
+    bp_nonfinite_action on_nonfinite; /* the default is to skip; the words go to the context's log in any case */
+    bp_nonfinite_callback nonfinite;  /* may be NULL */
+    void *nonfinite_user;
 } bp_train_options;
 
 /* Trains on data until options->epochs epochs are done, or patience is at its end: shuffled anew each epoch by (seed,

@@ -40,12 +40,17 @@ bp_status bpi_cpu_prepare(bpi_cpu *cpu, const bpi_hyper *hyper, const float *gra
     norm work = {cpu->loops,     gradients, count, hyper->clip_value > 0.0 ? (float)hyper->clip_value : BPI_MATH_INF,
                  cpu->workspace, observe};
     bpi_cpu_run(cpu->pool, bpi_cpu_threads_for_loop(cpu->threads, count), bpi_cpu_chunks(count), norm_chunk, &work);
+    if (hyper->on_nonfinite == BPI_NONFINITE_HOLD && state->nonfinite) {
+        state->held += 1;
+        return BP_STATUS_OK;
+    }
     double sum = 0.0;
     bool nonfinite = false;
     for (int64_t c = 0; c < bpi_cpu_chunks(count); ++c) {
         sum += work.sums[c].value;
         nonfinite = nonfinite || work.sums[c].nonfinite;
     }
+    nonfinite = nonfinite && hyper->on_nonfinite != BPI_NONFINITE_APPLY;
     bool adaptive = hyper->optimizer != BP_OPTIMIZER_SGD;
     int64_t next = state->step + 1;
     state->grad_norm = sqrt(sum);

@@ -46,6 +46,11 @@ BPI_CUDA_KERNEL square_sums(const float *gradients, int64_t count, float clip_va
 
 __device__ static void prepare(const bpi_hyper &hyper, double sum, bool nonfinite, bpi_step_state *state)
 {
+    if (hyper.on_nonfinite == BPI_NONFINITE_HOLD && state->nonfinite) {
+        state->held += 1;
+        return;
+    }
+    nonfinite = nonfinite && hyper.on_nonfinite != BPI_NONFINITE_APPLY;
     const bool adaptive = hyper.optimizer != BP_OPTIMIZER_SGD;
     const int64_t next = state->step + 1;
     const double norm = sqrt(sum);

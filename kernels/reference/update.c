@@ -53,10 +53,14 @@ bp_status bpi_reference_update_prepare(bpi_backend *backend, const bpi_hyper *hy
 {
     (void)backend;
     assert(hyper && gradients && state);
+    if (hyper->on_nonfinite == BPI_NONFINITE_HOLD && state->nonfinite) {
+        state->held += 1;
+        return BP_STATUS_OK;
+    }
     bool adaptive = hyper->optimizer != BP_OPTIMIZER_SGD;
     double next = (double)(state->step + 1);
     state->grad_norm = norm_of(hyper, gradients, count);
-    state->nonfinite = holds_nonfinite(gradients, count);
+    state->nonfinite = hyper->on_nonfinite != BPI_NONFINITE_APPLY && holds_nonfinite(gradients, count);
     double factor = hyper->clip_norm / (state->grad_norm + 1e-6);
     state->clip_factor = hyper->clip_norm > 0.0 && factor < 1.0 ? factor : 1.0;
     state->lr = bpi_reference_learning_rate(hyper, state->step);

@@ -28,7 +28,8 @@ endfunction()
 if(TARGET backprop_cuda AND (TARGET cuemu_run OR BP_TEST_DEVICE))
     foreach(NAME backend hadamard bias_grad activation_forward activation_backward activation_derivative linear_forward
             linear_input_grad linear_weight_grad load loss loss_edges update update_prepare cuda_step weight_decay memory_limit
-            block_forward block_backward block_dropout observe observe_units observe_update cuda_observe)
+            block_forward block_backward block_dropout observe observe_units observe_update nonfinite
+            cuda_observe)
         cuda_test(test_${NAME} lazy forward)
     endforeach()
     # What kernels and a step move, and the bits of cpu.
