@@ -53,6 +53,29 @@ Test(update_prepare, takes_the_norm_after_clipping_by_value_within_its_bound)
     }
 }
 
+/* On cuda such an array is taken by single elements, in several rounds. */
+Test(update_prepare, takes_gradients_that_start_anywhere)
+{
+    enum { COUNT = 9001 };
+    bpi_hyper hyper = {.lr = 0.1};
+    for (int t = 0; bpt_target_at(t); ++t) {
+        bpt_device *device = bpt_open(bpt_target_at(t), 2);
+        bpi_type type = device->backend->traits.parameter_type;
+        bpt_random random = {114};
+        double *g = bpt_uniform(&random, type, -1.0, 1.0, COUNT + 1);
+        bpt_matrix array = bpt_parameters(device, 1, COUNT + 1, 0, g);
+        bpi_step_state state = {.step = 3}, *memory = bpt_upload(device, &state, sizeof state);
+        bpt_reserve(device, 1, 1, COUNT);
+        BPT_RUN(device, update_prepare, &hyper, (char *)array.view.data + bpi_type_bytes(type), COUNT, memory);
+        bpt_download(device, memory, sizeof state, &state);
+        double want = exact_norm(g + 1, COUNT, 0.0), bound = bpi_grad_norm_bound(COUNT, want);
+        bpt_compare(&state.grad_norm, &want, &bound, 1, "%s norm", device->target->name);
+        device->ops->release(device->backend, memory, sizeof state);
+        bpt_release(&array);
+        bpt_close(device);
+    }
+}
+
 Test(update_prepare, never_scales_up_and_keeps_a_factor_of_1_where_clipping_is_off)
 {
     const double g[3] = {3.0, -4.0, 0.0};
