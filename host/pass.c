@@ -156,12 +156,12 @@ static bp_status lay_out(bpi_pass *pass)
     return BP_STATUS_OK;
 }
 
-static size_t workspace_bytes(bpi_pass *pass)
+static size_t workspace_bytes(bpi_pass *pass, int64_t rows)
 {
     bpi_backend *backend = pass->model->context->backend;
     size_t most = 0;
     for (int64_t i = 0; i < pass->model->layer_count; i++) {
-        bpi_linear_spec spec = layer_spec(pass, i, pass->rows);
+        bpi_linear_spec spec = layer_spec(pass, i, rows);
         size_t bytes = backend->ops->workspace_bytes(backend, &spec, pass->model->parameter_count);
         most = bytes > most ? bytes : most;
     }
@@ -193,7 +193,7 @@ bp_status bpi_pass_plan(bp_model *model, int64_t rows, bool gradients, bpi_pass_
     bpi_pass *pass;
     bp_status status = make_frame(model, rows, gradients, &pass);
     if (status == BP_STATUS_OK)
-        *bytes = (bpi_pass_bytes){pass->bytes, workspace_bytes(pass)};
+        *bytes = (bpi_pass_bytes){pass->bytes, workspace_bytes(pass, pass->rows)};
     bpi_pass_destroy(pass);
     return status;
 }
@@ -203,7 +203,6 @@ static bp_status fill_frame(bpi_pass *pass)
     bpi_backend *backend = pass->model->context->backend;
     BPI_TRY(backend->ops->allocate(backend, pass->bytes, &pass->memory));
     BPI_TRY(lay_out(pass));
-    BPI_TRY(backend->ops->reserve(backend, workspace_bytes(pass)));
     bpi_plan_set *set;
     return bpi_pass_plans(pass, pass->rows, &set);
 }
@@ -253,6 +252,7 @@ bp_status bpi_pass_plans(bpi_pass *pass, int64_t rows, bpi_plan_set **set)
             oldest = here;
     }
     release_plans(pass, oldest);
+    BPI_TRY(backend->ops->reserve(backend, workspace_bytes(pass, rows))); /* fewer rows may need more */
     for (int64_t i = 0; i < pass->model->layer_count; i++) {
         bpi_linear_spec spec = layer_spec(pass, i, rows);
         bp_status status = backend->ops->linear_plan(backend, &spec, &oldest->plans[i]);

@@ -58,7 +58,8 @@ bp_status bpi_pass_plan(bp_model *model, int64_t rows, bool gradients, bpi_pass_
 bp_status bpi_pass_create(bp_model *model, int64_t rows, bool gradients, bpi_pass **pass);
 void bpi_pass_destroy(bpi_pass *pass); /* accepts NULL */
 
-/* The plans for a number of rows; made at the first call for it, and kept (the least recently used set makes room). */
+/* The plans for a number of rows, and the workspace for it: made at the first call for it, and kept (the least recently
+ * used set makes room). */
 bp_status bpi_pass_plans(bpi_pass *pass, int64_t rows, bpi_plan_set **set);
 
 /* A view of rows of an activation or error term. */
