@@ -71,6 +71,7 @@ static bpi_activation_args derivative_args(bpi_pass *pass, int64_t rows, int64_t
     bpi_matrix view = bpi_view(pass->delta[index & 1], rows, layer->outputs, kept->ld);
     return (bpi_activation_args){.activation = layer->block.activation,
                                  .slope = layer->block.slope,
+                                 .wide = bpi_is_wide(pass->model, index),
                                  .saved = bpi_view(layer->saves_z ? kept->z : kept->a, rows, layer->outputs, kept->ld),
                                  .d_a = view,
                                  .delta = view,
@@ -138,7 +139,7 @@ bp_status bpi_input_gradient(bpi_pass *pass, const bpi_plan_set *set, int64_t in
     const bp_model *model = pass->model;
     bpi_backend *backend = model->context->backend;
     return backend->ops->linear_input_grad(backend, set->plans[index], pass->delta[index & 1],
-                                           bpi_tensor_at(model, model->parameters, model->layers[index].weight),
+                                           bpi_weight_at(model, model->weights, model->layers[index].weight),
                                            pass->delta[(index + 1) & 1]);
 }
 
@@ -153,8 +154,7 @@ static bp_status delta_below(bpi_pass *pass, const bpi_plan_set *set, int64_t in
     }
     bpi_activation_args args = derivative_args(pass, set->rows, index - 1, sink);
     return backend->ops->linear_hidden_delta(backend, set->plans[index], pass->delta[index & 1],
-                                             bpi_tensor_at(model, model->parameters, model->layers[index].weight),
-                                             &args);
+                                             bpi_weight_at(model, model->weights, model->layers[index].weight), &args);
 }
 
 bp_status bpi_backward(bpi_pass *pass, const bpi_plan_set *set, bpi_targets targets, bpi_gradient_sink sink)

@@ -71,6 +71,7 @@ static bp_status load_weights(bpi_st_reader *reader, bp_model *model, const char
     BPI_TRY_GOTO(bpi_tensor_file_standardization(reader, model, path, &mean, &std), status, done);
     if (mean)
         BPI_TRY_GOTO(bp_model_set_standardization(model, mean, std), status, done);
+    model->weights_stale = true;
     BPI_TRY_GOTO(backend->ops->upload(backend, staged, bytes, model->parameters), status, done);
     if (model->shown != model->parameters)
         BPI_TRY_GOTO(backend->ops->upload(backend, staged, bytes, model->shown), status, done);

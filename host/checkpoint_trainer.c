@@ -219,6 +219,7 @@ static bp_status take_over(bp_trainer *trainer, const staged *s)
     bpi_step_state state = {.step = s->position[0], .clip_factor = 1.0};
     BPI_TRY(bp_model_set_standardization(trainer->model, s->mean, s->std));
     BPI_TRY(backend->ops->upload(backend, &state, sizeof state, trainer->pass->state));
+    trainer->model->weights_stale = true;
     BPI_TRY(backend->ops->upload(backend, s->arrays[0], bytes, trainer->model->parameters));
     for (int i = 0; i < bpi_optimizer_states(&trainer->options); i++)
         BPI_TRY(backend->ops->upload(backend, s->arrays[i + 1], bytes, state_array(trainer, i)));

@@ -33,7 +33,8 @@ double bpi_follow_derivative(bpi_follower *f, int64_t index, int64_t b, int64_t 
     }
     bool from_z = bpi_derives_from_z(layer);
     double saved = from_z ? f->layers[index].z[at] : ((const double *)kept->a)[b * kept->ld + o];
-    double scale = from_z ? bpi_stored_bound(&f->r, saved, f->layers[index].e_z[at]) : f->layers[index].e_a[at];
+    bpi_roundoff r = bpi_layer_roundoff(f, index);
+    double scale = from_z ? bpi_stored_bound(&r, saved, f->layers[index].e_z[at]) : f->layers[index].e_a[at];
     double off = BPI_ERROR_MULTIPLE * scale, speed = curvature(activation, saved, off);
     /* The own bound is proportional to f' and grows with what was saved, both of them off by a little. */
     double own = bpi_derivative_own_bound(&f->r, activation, saved, fabs(derivative) + speed * off);
@@ -57,8 +58,8 @@ void bpi_follow_delta(bpi_follower *f, int64_t index)
             double e_f = bpi_follow_derivative(f, index, b, o, derivative);
             double moved = hypot(d_a * e_f, (fabs(derivative) + BPI_ERROR_MULTIPLE * e_f) * *e);
             double delta = fabs(d_a * derivative) + BPI_ERROR_MULTIPLE * moved;
-            double own = exact ? 0.0 : f->r.sum * delta + f->r.quantum;
-            *e = hypot(own + f->r.store * (delta + own), moved);
+            double own = exact ? 0.0 : bpi_stored_bound(&f->r, delta, f->r.sum * delta + f->r.quantum);
+            *e = hypot(own, moved);
         }
 }
 
@@ -116,13 +117,15 @@ void bpi_follow_input_grad(bpi_follower *f, int64_t index)
     int64_t ld_w = f->model->tensors[layer->weight].ld, ld = f->pass->layers[index].ld;
     for (int64_t b = 0; b < f->rows; b++)
         for (int64_t i = 0; i < layer->inputs; i++) {
-            double magnitude = 0.0, square = 0.0;
+            double d_x = 0.0, magnitude = 0.0, square = 0.0;
             for (int64_t o = 0; o < layer->outputs; o++) {
                 double weight = w[o * ld_w + i], e = e_delta[b * f->width + o];
+                d_x += delta[b * ld + o] * weight;
                 magnitude += (fabs(delta[b * ld + o]) + BPI_ERROR_MULTIPLE * e) * fabs(weight);
                 square += e * weight * e * weight;
             }
-            double own = bpi_sum_scale(&f->r, layer->outputs, magnitude) + f->r.store * magnitude;
-            e_below[b * f->width + i] = hypot(own, sqrt(square));
+            double moved = hypot(bpi_sum_scale(&f->r, layer->outputs, magnitude), sqrt(square));
+            double stored = bpi_stored_bound(&f->r, fabs(d_x) + BPI_ERROR_MULTIPLE * moved, 0.0);
+            e_below[b * f->width + i] = hypot(stored, moved);
         }
 }

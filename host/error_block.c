@@ -135,7 +135,7 @@ void bpi_follow_output(bpi_follower *f, int64_t index)
             double a = ((const double *)kept->a)[b * kept->ld + o], out = ((const double *)kept->out)[b * kept->ld + o];
             double rounding = f->r.sum * (2.0 * fabs(factor * a) + fabs(out)) + f->r.quantum;
             double inherited = hypot(factor * own->e_a[at], skips ? e_skip[at] : 0.0);
-            own->e_out[at] = hypot(rounding + f->r.store * fabs(out), inherited);
+            own->e_out[at] = hypot(rounding + bpi_stored_bound(&f->r, out, 0.0), inherited);
         }
 }
 
@@ -158,13 +158,18 @@ static void follow_to_argument(bpi_follower *f, int64_t index)
                 *value += ((const double *)kept->skip_grad)[in];
                 *e = hypot(hypot(*e, own->e_skip[at]), u * fabs(*value) + f->r.quantum);
             }
-            if (source)
-                source->e_skip[at] = source_begun ? hypot(source->e_skip[at], *e) : *e;
+            if (source) {
+                double added = source_begun ? hypot(source->e_skip[at], *e) : *e, old = 0.0;
+                if (source_begun)
+                    old = ((const double *)f->pass->layers[layer->skip_source - 1].skip_grad)[in];
+                source->e_skip[at] = hypot(added, bpi_stored_bound(&f->r, old + *value, 0.0));
+            }
             double factor = dropout_factor(f, index, b, o), slope = f->slope_of[in];
             double e_slope = bpi_follow_derivative(f, index, b, o, slope), d_a = factor * *value;
             double moved = hypot(d_a * e_slope, (fabs(slope) + BPI_ERROR_MULTIPLE * e_slope) * factor * *e);
             *value = d_a * slope;
-            *e = hypot(moved, 4.0 * u * (fabs(*value) + BPI_ERROR_MULTIPLE * moved) + f->r.quantum);
+            double rounded = 4.0 * u * (fabs(*value) + BPI_ERROR_MULTIPLE * moved) + f->r.quantum;
+            *e = hypot(moved, bpi_stored_bound(&f->r, *value, rounded));
         }
 }
 
@@ -238,7 +243,7 @@ static void follow_norm_delta(bpi_follower *f, int64_t index)
                 hypot(hypot(gamma[o] * *e, s.e_first), hypot(xhat * s.e_second, s.second * own->e_xhat[at]));
             double delta = own->inv_std[group] * (d - s.first - xhat * s.second);
             double outside = hypot(delta * own->e_inv_std[group], 5.0 * f->r.sum * terms * own->inv_std[group]);
-            *e = hypot(own->inv_std[group] * inside, outside + f->r.store * fabs(delta) + f->r.quantum);
+            *e = hypot(own->inv_std[group] * inside, outside + bpi_stored_bound(&f->r, delta, f->r.quantum));
         }
     }
 }

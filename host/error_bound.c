@@ -67,6 +67,17 @@ static bp_status keep_factors(bpi_follower *f, int64_t index)
     return backend->ops->loss(backend, &args);
 }
 
+/* The weights as products read them. */
+static void round_weights(bpi_follower *f)
+{
+    double *parameters = f->model->parameters;
+    for (int64_t i = 0; i < f->model->layer_count; i++) {
+        const bpi_tensor *tensor = &f->model->tensors[f->model->layers[i].weight];
+        for (int64_t k = 0; k < tensor->rows * tensor->ld; k++)
+            parameters[tensor->offset + k] = bpi_follow_rounded(&f->r, parameters[tensor->offset + k]);
+    }
+}
+
 static bp_status follow(bpi_follower *f, const bpi_source *source, int64_t first)
 {
     bpi_backend *backend = f->trainer->context->backend;
@@ -74,8 +85,9 @@ static bp_status follow(bpi_follower *f, const bpi_source *source, int64_t first
     BPI_TRY(backend->ops->step_begin(backend, f->pass->state));
     BPI_TRY(bpi_pass_load(f->pass, source, NULL, first, f->rows));
     f->pass->first_row = 0;
-    BPI_TRY(bpi_forward(f->pass, f->set));
+    round_weights(f);
     bpi_follow_inputs(f, source);
+    BPI_TRY(bpi_forward(f->pass, f->set));
     for (int64_t i = 0; i < f->model->layer_count; i++)
         BPI_TRY(bpi_follow_forward(f, i));
     follow_loss(f);

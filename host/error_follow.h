@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "host/error_bound.h"
+#include "kernels/math/bf16.h"
 
 /* Beside a layer's arrays of the pass: values that the pass does not keep, and the scales of the errors, all
  * [rows, width]. */
@@ -42,6 +43,18 @@ static inline double bpi_sum_scale(const bpi_roundoff *r, int64_t terms, double 
     return (sqrt((double)terms) * r->sum + r->product) * magnitude + (double)terms * r->quantum;
 }
 
+/* A value as an activation array holds it. */
+static inline double bpi_follow_rounded(const bpi_roundoff *r, double value)
+{
+    return r->store > 0.0 ? (double)bpi_float_from_bf16(bpi_bf16_from_float((float)value)) : value;
+}
+
+/* What the arrays of a layer round: those of the last one may be wide. */
+static inline bpi_roundoff bpi_layer_roundoff(const bpi_follower *f, int64_t index)
+{
+    return bpi_roundoff_wide(f->r, bpi_is_wide(f->model, index));
+}
+
 /* The largest |f''|: sigmoid sqrt(3)/18, tanh 4 sqrt(3)/9, softplus 1/4, SiLU 1/2, GELU 2 phi(0) (both forms). */
 double bpi_activation_curvature(bp_activation activation);
 
@@ -57,7 +70,7 @@ bool bpi_at_kink(const bpi_follower *f, int64_t index, int64_t at);
 /* Inputs of layer `index`, their ld, and the scales of their errors. */
 const double *bpi_followed_inputs(const bpi_follower *f, int64_t index, int64_t *ld, const double **scales);
 
-/* error_forward.c */
+/* error_forward.c; inputs, before the forward pass: rounds them, too */
 void bpi_follow_inputs(bpi_follower *f, const bpi_source *source);
 bp_status bpi_follow_forward(bpi_follower *f, int64_t index);
 bp_status bpi_follow_slope(bpi_follower *f, int64_t index); /* f' into slope_of */

@@ -40,10 +40,21 @@ bp_status bpi_follow_slope(bpi_follower *f, int64_t index)
     return backend->ops->activation_derivative(backend, layer->block.activation, layer->block.slope, saved, slope);
 }
 
+/* An input that is off by at most `bound` is rounded to the same value or, near a midpoint, to a neighbour. */
+static void store_input(const bpi_roundoff *r, double *x, double *bound)
+{
+    if (!(r->store > 0.0))
+        return;
+    double low = bpi_follow_rounded(r, *x - *bound), high = bpi_follow_rounded(r, *x + *bound);
+    *x = bpi_follow_rounded(r, *x);
+    *bound = fmax(*x - low, high - *x);
+}
+
 void bpi_follow_inputs(bpi_follower *f, const bpi_source *source)
 {
     const bp_model *model = f->model;
-    const double *x = f->pass->input;
+    double *x = f->pass->x;
+    bpi_roundoff loaded = bpi_roundoff_wide(f->r, true);
     bool bytes = source->x_type == BPI_TYPE_U8;
     for (int64_t b = 0; b < f->rows; b++)
         for (int64_t i = 0; i < model->inputs; i++) {
@@ -53,9 +64,9 @@ void bpi_follow_inputs(bpi_follower *f, const bpi_source *source)
             if (model->mean) {
                 double inv_std = (double)(1.0f / model->std[i]);
                 double raw = value / inv_std + (double)model->mean[i];
-                *bound = bpi_load_bound(&f->r, bytes, raw, (double)model->mean[i], inv_std);
-            } else
-                *bound = bpi_stored_bound(&f->r, value, *bound);
+                *bound = bpi_load_bound(&loaded, bytes, raw, (double)model->mean[i], inv_std);
+            }
+            store_input(&f->r, &x[b * f->pass->ld_x + i], bound);
         }
 }
 
@@ -67,15 +78,21 @@ static void follow_product(bpi_follower *f, int64_t index, int64_t b, int64_t o)
     const double *bias = bpi_tensor_at(f->model, f->model->parameters, layer->bias);
     int64_t ld_w = f->model->tensors[layer->weight].ld, ld_x;
     const double *e_x, *x = bpi_followed_inputs(f, index, &ld_x, &e_x);
-    double z = bias ? bias[o] : 0.0, magnitude = fabs(z), square = 0.0;
+    bpi_roundoff r = bpi_layer_roundoff(f, index);
+    double shift = bias ? bias[o] : 0.0, product = 0.0, magnitude = fabs(shift), square = 0.0;
     for (int64_t i = 0; i < layer->inputs; i++) {
         double weight = w[o * ld_w + i], value = x[b * ld_x + i], e = e_x[b * f->width + i];
-        z += value * weight;
+        product += value * weight;
         magnitude += (fabs(value) + BPI_ERROR_MULTIPLE * e) * fabs(weight);
         square += e * weight * e * weight;
     }
+    double z = product + shift, inherited = hypot(bpi_sum_scale(&r, layer->inputs + 1, magnitude), sqrt(square));
+    /* The product may be stored before the bias is added; and a layer that runs in steps keeps z as its u. */
+    double stored = bpi_stored_bound(&r, product, 0.0);
+    if (layer->in_steps)
+        stored = hypot(stored, bpi_stored_bound(&r, z, 0.0));
     f->layers[index].z[b * f->width + o] = z;
-    f->layers[index].e_z[b * f->width + o] = hypot(bpi_sum_scale(&f->r, layer->inputs + 1, magnitude), sqrt(square));
+    f->layers[index].e_z[b * f->width + o] = hypot(inherited, stored);
 }
 
 bool bpi_at_kink(const bpi_follower *f, int64_t index, int64_t at)
@@ -92,8 +109,9 @@ static void follow_activation(bpi_follower *f, int64_t index, int64_t b, int64_t
     const bpi_pass_layer *kept = &f->pass->layers[index];
     int64_t at = b * f->width + o;
     double a = ((const double *)kept->a)[b * kept->ld + o], e_z = f->layers[index].e_z[at];
-    double own = bpi_activation_forward_bound(&f->r, layer->block.activation, layer->block.slope,
-                                              f->layers[index].z[at], 0.0, a);
+    bpi_roundoff r = bpi_layer_roundoff(f, index);
+    double own =
+        bpi_activation_forward_bound(&r, layer->block.activation, layer->block.slope, f->layers[index].z[at], 0.0, a);
     double steepness = fabs(f->slope_of[b * kept->ld + o]) +
                        bpi_activation_curvature(layer->block.activation) * BPI_ERROR_MULTIPLE * e_z;
     steepness = fmin(steepness, bpi_activation_steepness(layer->block.activation, layer->block.slope));

@@ -24,7 +24,7 @@ static bp_status evaluation_pass(bp_model *model, int64_t rows, bpi_pass **pass)
     if (!model->evaluation)
         BPI_TRY(bpi_pass_create(model, wanted, false, &model->evaluation));
     *pass = model->evaluation;
-    return BP_STATUS_OK;
+    return bpi_weights_show(model);
 }
 
 /* Loads and runs rows [first, first + rows) of a source. */
@@ -43,7 +43,7 @@ static bp_status fetch(bpi_pass *pass, int64_t rows, void *padded, float *y)
     const bp_model *model = pass->model;
     bpi_backend *backend = model->context->backend;
     const bpi_pass_layer *last = &pass->layers[model->layer_count - 1];
-    bpi_type type = backend->traits.activation_type;
+    bpi_type type = bpi_output_type(model, model->layer_count - 1);
     int64_t outputs = model->layers[model->layer_count - 1].outputs;
     BPI_TRY(backend->ops->download(backend, last->out, (size_t)(rows * last->ld) * bpi_type_bytes(type), padded));
     for (int64_t r = 0; r < rows; r++)
@@ -67,7 +67,7 @@ bp_status bp_model_predict(bp_model *model, const float *x, int64_t rows, float 
     BPI_TRY(evaluation_pass(model, rows, &pass));
     bpi_source source = {.x = x, .x_type = BPI_TYPE_F32, .divisor = 1.0f, .rows = rows, .inputs = model->inputs};
     int64_t ld = pass->layers[model->layer_count - 1].ld, outputs = bp_model_outputs(model);
-    size_t bytes = (size_t)(pass->rows * ld) * bpi_type_bytes(context->backend->traits.activation_type);
+    size_t bytes = (size_t)(pass->rows * ld) * bpi_type_bytes(bpi_output_type(model, model->layer_count - 1));
     void *padded;
     BPI_TRY(bpi_alloc(context, bytes, "bp_model_predict", &padded));
     bp_status status = BP_STATUS_OK;

@@ -65,11 +65,12 @@ bp_status bpi_forward(bpi_pass *pass, const bpi_plan_set *set)
     bpi_backend *backend = model->context->backend;
     const void *x = pass->input;
     void *parameters = bpi_pass_parameters(pass);
+    const void *weights = bpi_pass_weights(pass);
     for (int64_t i = 0; i < model->layer_count; i++) {
         const bpi_layer *layer = &model->layers[i];
         const bpi_pass_layer *kept = &pass->layers[i];
         void *bias = bpi_block_adds_bias(pass, layer) ? NULL : bpi_tensor_at(model, parameters, layer->bias);
-        BPI_TRY(backend->ops->linear_forward(backend, set->plans[i], x, bpi_tensor_at(model, parameters, layer->weight),
+        BPI_TRY(backend->ops->linear_forward(backend, set->plans[i], x, bpi_weight_at(model, weights, layer->weight),
                                              bias, kept->z, layer->in_steps ? kept->u : kept->a));
         if (layer->in_steps)
             BPI_TRY(finish_block(pass, set->rows, i));
@@ -103,8 +104,9 @@ static void *rows_in_place(const bpi_pass *pass, const bpi_source *source, const
 
 bp_status bpi_pass_load(bpi_pass *pass, const bpi_source *source, const int64_t *index, int64_t first, int64_t rows)
 {
-    const bp_model *model = pass->model;
+    bp_model *model = pass->model;
     bpi_backend *backend = model->context->backend;
+    BPI_TRY(bpi_weights_refresh(model));
     int64_t outputs = model->layers[model->layer_count - 1].outputs;
     int64_t ld = pass->layers[model->layer_count - 1].ld;
     bool classes = bpi_uses_classes(model, source);

@@ -123,12 +123,17 @@ static bp_status resolve_skip(bp_model *model, int64_t index)
 static bp_status resolve_steps(bp_model *model)
 {
     const bpi_ops *ops = model->context->backend->ops;
+    const bpi_traits *traits = &model->context->backend->traits;
     for (int64_t i = 0; i < model->layer_count; i++)
         BPI_TRY(resolve_skip(model, i));
     for (int64_t i = 0; i < model->layer_count; i++) {
         bpi_layer *layer = &model->layers[i];
         layer->in_steps = layer->block.norm != BP_NORM_NONE || layer->block.dropout > 0.0f || layer->skip_source >= 0 ||
                           layer->feeds_skip;
+        if (layer->in_steps && traits->activation_type != traits->parameter_type)
+            return BPI_FAIL(model->context, BP_STATUS_UNSUPPORTED,
+                            "layers: block %lld: bn, ln, dropout and skip are not supported in %s; use f32",
+                            (long long)i + 1, bp_precision_name(model->context->precision));
         if (layer->in_steps && (!ops->block_forward || !ops->block_backward))
             return BPI_FAIL(
                 model->context, BP_STATUS_UNSUPPORTED,
@@ -163,6 +168,10 @@ static bp_status make_parameters(bp_model *model, const bp_model_options *option
     size_t bytes = bpi_parameters_bytes(model);
     BPI_TRY(backend->ops->allocate(backend, bytes, &model->parameters));
     model->shown = model->parameters;
+    model->weights = model->parameters;
+    model->weights_stale = true;
+    if (bpi_weights_bytes(model) > 0)
+        BPI_TRY(backend->ops->allocate(backend, bpi_weights_bytes(model), &model->weights));
     return bpi_init_parameters(model, options);
 }
 
@@ -219,6 +228,9 @@ void bp_model_destroy(bp_model *model)
     bp_context *context = model->context;
     bpi_pass_destroy(model->evaluation);
     bpi_standardization_clear(model);
+    context->backend->ops->release(context->backend, model->shown_weights, bpi_weights_bytes(model));
+    if (bpi_has_weight_copy(model))
+        context->backend->ops->release(context->backend, model->weights, bpi_weights_bytes(model));
     context->backend->ops->release(context->backend, model->parameters, bpi_parameters_bytes(model));
     bpi_free(context, model->layers_text, model->layers_text_bytes);
     bpi_free(context, model->tensors, (size_t)model->tensor_capacity * sizeof *model->tensors);

@@ -46,6 +46,9 @@ struct bp_model {
     int64_t array_count;     /* and with the buffers behind them */
     void *parameters;        /* [array_count], backend memory, traits.parameter_type */
     void *shown;             /* what is evaluated, saved and read: the parameters, or a trainer's averages of them */
+    void *weights;           /* parameters in traits.weight_type: themselves where that is parameter_type */
+    void *shown_weights;     /* the same of averages that are shown; NULL until they are evaluated */
+    bool weights_stale;      /* parameters were changed by another than the update */
     bool has_batch_norm;
     char *layers_text; /* the notation of the command line */
     size_t layers_text_bytes;
@@ -97,6 +100,26 @@ static inline void *bpi_tensor_at(const bp_model *model, void *array, int64_t in
     size_t element = bpi_type_bytes(model->context->backend->traits.parameter_type);
     return index < 0 ? NULL : (char *)array + (size_t)model->tensors[index].offset * element;
 }
+
+/* Where products find a weight in an array of them: bpi_pass_weights. */
+static inline const void *bpi_weight_at(const bp_model *model, const void *weights, int64_t index)
+{
+    size_t element = bpi_type_bytes(model->context->backend->traits.weight_type);
+    return (const char *)weights + (size_t)model->tensors[index].offset * element;
+}
+
+static inline bool bpi_has_weight_copy(const bp_model *model)
+{
+    return model->weights != model->parameters;
+}
+
+size_t bpi_weights_bytes(const bp_model *model); /* of the copy; 0 where there is none */
+
+/* Whoever writes model->parameters, but for bpi_ops.update with args.weights, sets weights_stale; the next batch that
+ * is loaded brings the copy up to date. */
+bp_status bpi_weights_refresh(bp_model *model);
+/* Before an evaluation: a copy of what is shown. Averages move with every step, and are copied each time. */
+bp_status bpi_weights_show(bp_model *model);
 
 /* Copy one tensor between dense f64 host memory and an array laid out as the parameter array (parameters, gradients,
  * optimiser state). */

@@ -14,8 +14,12 @@ bool bpi_observes(const bp_trainer *trainer)
     return o && (step == 1 || step % o->options.every == 0);
 }
 
-static bool counts_units(bp_activation activation)
+/* Only of activations in the type of the parameters: none in bf16. */
+static bool counts_units(const bp_model *model, bp_activation activation)
 {
+    const bpi_traits *traits = &model->context->backend->traits;
+    if (traits->activation_type != traits->parameter_type)
+        return false;
     return activation == BP_ACTIVATION_RELU || activation == BP_ACTIVATION_SIGMOID || activation == BP_ACTIVATION_TANH;
 }
 
@@ -27,7 +31,7 @@ bp_status bpi_observe_forward(bp_trainer *trainer, int64_t rows, bool accumulate
     for (int64_t i = 0; i < model->layer_count; i++) {
         const bpi_layer *layer = &model->layers[i];
         const bpi_pass_layer *kept = &trainer->pass->layers[i];
-        if (!counts_units(layer->block.activation))
+        if (!counts_units(model, layer->block.activation))
             continue;
         BPI_TRY(backend->ops->observe_units(backend, layer->block.activation,
                                             bpi_view(kept->a, rows, layer->outputs, kept->ld), accumulate, counts));
@@ -129,7 +133,7 @@ static void fill_layers(const bp_trainer *trainer, const int64_t *counts, int64_
     for (int64_t i = 0; i < model->layer_count; i++) {
         const bpi_layer *layer = &model->layers[i];
         bp_layer_observation *seen = &trainer->observatory->layers[i];
-        if (!counts_units(layer->block.activation)) {
+        if (!counts_units(model, layer->block.activation)) {
             *seen = (bp_layer_observation){
                 i + 1, layer->block.activation, layer->outputs, (double)NAN, (double)NAN, (double)NAN};
             continue;

@@ -102,6 +102,34 @@ size_t bpi_parameters_bytes(const bp_model *model)
     return (size_t)model->array_count * bpi_type_bytes(model->context->backend->traits.parameter_type);
 }
 
+size_t bpi_weights_bytes(const bp_model *model)
+{
+    const bpi_traits *traits = &model->context->backend->traits;
+    if (traits->weight_type == traits->parameter_type)
+        return 0;
+    return (size_t)model->array_count * bpi_type_bytes(traits->weight_type);
+}
+
+bp_status bpi_weights_refresh(bp_model *model)
+{
+    bpi_backend *backend = model->context->backend;
+    if (!model->weights_stale || !bpi_has_weight_copy(model))
+        return BP_STATUS_OK;
+    BPI_TRY(backend->ops->convert_weights(backend, model->parameters, model->parameter_count, model->weights));
+    model->weights_stale = false;
+    return BP_STATUS_OK;
+}
+
+bp_status bpi_weights_show(bp_model *model)
+{
+    bpi_backend *backend = model->context->backend;
+    if (!bpi_has_weight_copy(model) || model->shown == model->parameters)
+        return bpi_weights_refresh(model);
+    if (!model->shown_weights)
+        BPI_TRY(backend->ops->allocate(backend, bpi_weights_bytes(model), &model->shown_weights));
+    return backend->ops->convert_weights(backend, model->shown, model->parameter_count, model->shown_weights);
+}
+
 int64_t bpi_model_find(const bp_model *model, const char *name)
 {
     for (int64_t i = 0; i < model->tensor_count + model->buffer_count; i++)
@@ -235,6 +263,7 @@ bp_status bp_model_set_tensor(bp_model *model, const char *name, const double *v
 {
     int64_t index;
     BPI_TRY(bpi_tensor_lookup(model, "bp_model_set_tensor", name, values, count, &index));
+    model->weights_stale = true;
     BPI_TRY(bpi_tensor_write(model, model->parameters, index, values));
     return model->shown == model->parameters ? BP_STATUS_OK : bpi_tensor_write(model, model->shown, index, values);
 }

@@ -27,6 +27,7 @@ static bpi_linear_spec layer_spec(const bpi_pass *pass, int64_t index, int64_t r
                              .bias = layer->bias >= 0 && !bpi_block_adds_bias(pass, layer),
                              .activation = layer->in_steps ? BP_ACTIVATION_IDENTITY : layer->block.activation,
                              .slope = layer->block.slope,
+                             .wide = bpi_is_wide(pass->model, index),
                              .gradients = pass->gradients,
                              .input_grad = pass->gradients && index > 0};
 }
@@ -63,13 +64,16 @@ static bp_status place_for_evaluation(bpi_pass *pass, int64_t index, bool skips,
 {
     const bpi_layer *layer = &pass->model->layers[index];
     bpi_pass_layer *kept = &pass->layers[index];
+    double count = (double)pass->rows * (double)kept->ld;
+    size_t element = bpi_type_bytes(bpi_output_type(pass->model, index));
+    bool wider = element > activation_bytes(pass);
     kept->out = shared->turns[index & 1];
-    if (skips)
-        BPI_TRY(cut(pass, (double)pass->rows * (double)kept->ld, activation_bytes(pass), used, &kept->out));
+    if (skips || wider)
+        BPI_TRY(cut(pass, count, element, used, &kept->out));
     kept->a = layer->in_steps ? shared->scratch[1] : kept->out;
     kept->u = layer->in_steps ? shared->scratch[0] : NULL;
     kept->z = layer->saves_z ? shared->scratch[0] : NULL;
-    return BP_STATUS_OK;
+    return layer->saves_z && wider ? cut(pass, count, element, used, &kept->z) : BP_STATUS_OK;
 }
 
 /* With gradients, each layer keeps its own. */
@@ -78,9 +82,10 @@ static bp_status place_for_training(bpi_pass *pass, int64_t index, size_t *used)
     const bpi_layer *layer = &pass->model->layers[index];
     bpi_pass_layer *kept = &pass->layers[index];
     double count = (double)pass->rows * (double)kept->ld;
-    BPI_TRY(cut(pass, count, activation_bytes(pass), used, &kept->a));
+    size_t element = bpi_type_bytes(bpi_output_type(pass->model, index));
+    BPI_TRY(cut(pass, count, element, used, &kept->a));
     if (layer->saves_z)
-        BPI_TRY(cut(pass, count, activation_bytes(pass), used, &kept->z));
+        BPI_TRY(cut(pass, count, element, used, &kept->z));
     kept->out = kept->u = kept->a;
     if (layer->block.dropout > 0.0f || layer->skip_source >= 0)
         BPI_TRY(cut(pass, count, activation_bytes(pass), used, &kept->out));

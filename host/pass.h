@@ -62,6 +62,18 @@ void bpi_pass_destroy(bpi_pass *pass); /* accepts NULL */
  * used set makes room). */
 bp_status bpi_pass_plans(bpi_pass *pass, int64_t rows, bpi_plan_set **set);
 
+/* The last layer's z and a are in parameter_type: what a short type rounds away there, the loss would be off by. */
+static inline bool bpi_is_wide(const bp_model *model, int64_t index)
+{
+    return index == model->layer_count - 1;
+}
+
+static inline bpi_type bpi_output_type(const bp_model *model, int64_t index)
+{
+    const bpi_traits *traits = &model->context->backend->traits;
+    return bpi_is_wide(model, index) ? traits->parameter_type : traits->activation_type;
+}
+
 /* A view of rows of an activation or error term. */
 static inline bpi_matrix bpi_view(void *data, int64_t rows, int64_t cols, int64_t ld)
 {
@@ -82,6 +94,15 @@ static inline void *bpi_pass_parameters(const bpi_pass *pass)
 static inline bool bpi_block_adds_bias(const bpi_pass *pass, const bpi_layer *layer)
 {
     return layer->in_steps && pass->model->context->backend->traits.block_bias;
+}
+
+/* And the weights that its products read. */
+static inline const void *bpi_pass_weights(const bpi_pass *pass)
+{
+    const bp_model *model = pass->model;
+    if (pass->gradients || model->shown == model->parameters)
+        return model->weights;
+    return bpi_has_weight_copy(model) ? model->shown_weights : model->shown;
 }
 
 /* forward.c: x to the last out. */

@@ -51,7 +51,7 @@ static bp_status draw(bp_context *context, bpi_matrix shape, size_t *bytes, floa
     return BP_STATUS_OK;
 }
 
-/* `load` is the way into a backend's type of activations; parameters are of that type too, or f32. */
+/* `load` is the way into a backend's type of activations, which is that of weights too. */
 static bp_status fill(bp_context *context, bpi_matrix to, bpi_type type)
 {
     bpi_backend *backend = context->backend;
@@ -98,10 +98,10 @@ static bp_status try_product(bp_context *context, int64_t n, double *seconds)
     bpi_linear_plan *plan = NULL;
     bp_status status;
     BPI_TRY_GOTO(take(&a, 0, n * ld, backend->traits.activation_type), status, done);
-    BPI_TRY_GOTO(take(&a, 1, n * ld, backend->traits.parameter_type), status, done);
+    BPI_TRY_GOTO(take(&a, 1, n * ld, backend->traits.weight_type), status, done);
     BPI_TRY_GOTO(take(&a, 2, n * ld, backend->traits.activation_type), status, done);
     BPI_TRY_GOTO(fill(context, (bpi_matrix){a.memory[0], n, n, ld}, backend->traits.activation_type), status, done);
-    BPI_TRY_GOTO(fill(context, (bpi_matrix){a.memory[1], n, n, ld}, backend->traits.parameter_type), status, done);
+    BPI_TRY_GOTO(fill(context, (bpi_matrix){a.memory[1], n, n, ld}, backend->traits.weight_type), status, done);
     BPI_TRY_GOTO(backend->ops->reserve(backend, backend->ops->workspace_bytes(backend, &spec, n * ld)), status, done);
     BPI_TRY_GOTO(backend->ops->linear_plan(backend, &spec, &plan), status, done);
     status = time_product(backend, plan, &a, seconds);

@@ -26,7 +26,8 @@ static bp_status update(bp_trainer *trainer, bool observes)
                             .state1 = trainer->state1,
                             .state2 = trainer->state2,
                             .average = trainer->average,
-                            .averaged = trainer->model->array_count};
+                            .averaged = trainer->model->array_count,
+                            .weights = bpi_has_weight_copy(trainer->model) ? trainer->model->weights : NULL};
     if (observes)
         return bpi_observe_update(trainer, &args);
     BPI_TRY(backend->ops->update_prepare(backend, &trainer->hyper, trainer->gradients, args.count, args.state));

@@ -11,7 +11,7 @@ static bp_status plan_rows(bp_model *model, const bp_trainer_options *options, i
     BPI_TRY(bpi_pass_plan(model, rows, true, &pass));
     size_t parameters = bpi_parameters_bytes(model);
     int states = bpi_optimizer_states(options) + (options->ema_decay > 0.0);
-    *plan = (bp_memory_plan){.parameter_bytes = parameters,
+    *plan = (bp_memory_plan){.parameter_bytes = parameters + bpi_weights_bytes(model),
                              .gradient_bytes = parameters,
                              .optimizer_bytes = parameters * (size_t)states,
                              .activation_bytes = pass.memory,

@@ -17,27 +17,34 @@
 
 /* What a precision rounds, and how much. */
 typedef struct bpi_roundoff {
-    double sum; /* u: one operation, in the type that sums are kept in */
-    double
-        product;  /* the factors of a matrix product, where it reads them in a shorter type: of the product, relative */
-    double store; /* writing an activation array in a shorter type than sums are kept in */
-    double quantum; /* smallest denormal: at least what an operation that underflows loses */
+    double sum;           /* u: one operation, in the type that sums are kept in */
+    double product;       /* factors that a product rounds to a shorter type than they are given in: of it, relative */
+    double store;         /* writing an activation array in a shorter type than sums are kept in, relative */
+    double quantum;       /* smallest denormal: at least what an operation that underflows loses */
+    double store_quantum; /* half the smallest denormal of that shorter type: what is lost in writing it */
 } bpi_roundoff;
 
 static inline bpi_roundoff bpi_roundoff_of(bp_precision precision)
 {
-    bpi_roundoff r = {0x1p-24, 0.0, 0.0, 0x1p-149};
+    bpi_roundoff r = {.sum = 0x1p-24, .quantum = 0x1p-149};
     if (precision == BP_PRECISION_F64) {
         r.sum = 0x1p-53;
         r.quantum = 0x1p-1074;
     }
     if (precision == BP_PRECISION_TF32) /* both factors to 11 significant bits */
         r.product = 0x1p-10 + 0x1p-22;
-    if (precision ==
-        BP_PRECISION_BF16) { /* of two factors, only the weights are not bf16 already: 8 significant bits */
-        r.product = 0x1p-8;
+    if (precision == BP_PRECISION_BF16) { /* 8 significant bits; factors are bf16 already, the weights too */
         r.store = 0x1p-8;
+        r.store_quantum = 0x1p-134;
     }
+    return r;
+}
+
+/* The same for an array that is wide (kernels/ops.h): in the type of the sums. */
+static inline bpi_roundoff bpi_roundoff_wide(bpi_roundoff r, bool wide)
+{
+    r.store = wide ? 0.0 : r.store;
+    r.store_quantum = wide ? 0.0 : r.store_quantum;
     return r;
 }
 
@@ -52,7 +59,7 @@ static inline double bpi_gamma(double u, int64_t n)
 /* A value that was right within `bound`, once it is written to an activation array. */
 static inline double bpi_stored_bound(const bpi_roundoff *r, double value, double bound)
 {
-    return bound + r->store * (fabs(value) + bound);
+    return bound + r->store * (fabs(value) + bound) + r->store_quantum;
 }
 
 /* A sum of `terms` products in any order; counts the additions of a bias or of an old value as terms too. */
@@ -64,10 +71,10 @@ static inline double bpi_product_sum_bound(const bpi_roundoff *r, int64_t terms,
 
 /* ---- linear layer; magnitude: sum_i |x||w| + |b|, sum_o |delta||w|, sum_b |delta||x| (+ |old d_w|) ---- */
 
-/* Of z before it is stored. */
+/* Of z before it is stored; the product without b may have been stored once on the way. */
 static inline double bpi_linear_forward_bound(const bpi_roundoff *r, int64_t inputs, double magnitude)
 {
-    return bpi_product_sum_bound(r, inputs + 1, magnitude);
+    return bpi_stored_bound(r, magnitude, bpi_product_sum_bound(r, inputs + 1, magnitude));
 }
 
 static inline double bpi_linear_input_grad_bound(const bpi_roundoff *r, int64_t outputs, double d_x, double magnitude)

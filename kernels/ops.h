@@ -2,10 +2,11 @@
  *
  * Rules that hold for every entry
  *   memory     all arrays are the backend's memory (bpi_ops.allocate) unless the comment says host
- *   types      `activation` arrays (x, z, a, delta, d_a, d_x) have traits.activation_type, `parameter` arrays (w, b,
- * d_w, d_b, optimiser state, value targets) traits.parameter_type matrices   row-major with a leading dimension ld >=
- * cols in elements; what lies between cols and ld is neither read nor written, except in parameter matrices, where it
- * is zero and stays zero aliasing   outputs overlap no input unless the comment allows it order      an entry may
+ *   types      `activation` arrays (x, z, a, delta, d_a, d_x) have traits.activation_type, `parameter` arrays (b, d_w,
+ * d_b, optimiser state, value targets) traits.parameter_type, and so has what is called wide: z and a of the last
+ * layer, which the loss reads; linear_* read w in traits.weight_type. matrices   row-major with a leading dimension ld
+ * >= cols in elements; what lies between cols and ld is neither read nor written, except in parameter matrices, where
+ * it is zero and stays zero aliasing   outputs overlap no input unless the comment allows it order      an entry may
  * return before the work is done; work of one lane is done in the order of the calls. Lane 0 is the main one; only
  * entries with a `lane` argument can run on lane 1, and lane_fork / lane_join order them repeat     the same bits on
  * every run and for any number of threads; how a sum is split depends on shapes alone errors     a status, with the
@@ -58,10 +59,11 @@ typedef struct bpi_backend_options {
 
 typedef struct bpi_traits {
     bpi_type activation_type, parameter_type;
-    int64_t alignment; /* leading dimensions that the host chooses are multiples of this many elements (16 bytes) */
-    bool host_memory;  /* the backend's memory is the host's: a source's rows may serve as x where they lie */
-    bool block_bias;   /* block_forward and block_backward add the bias of the layer: linear_forward is not given it */
-    char engine[128];  /* "oneDNN 2.6.3, AVX2, 2 threads" */
+    bpi_type weight_type; /* parameter_type; or shorter, and then linear_* read the copy that convert_weights makes */
+    int64_t alignment;    /* leading dimensions that the host chooses are multiples of this many elements (16 bytes) */
+    bool host_memory;     /* the backend's memory is the host's: a source's rows may serve as x where they lie */
+    bool block_bias;  /* block_forward and block_backward add the bias of the layer: linear_forward is not given it */
+    char engine[128]; /* "oneDNN 2.6.3, AVX2, 2 threads" */
 } bpi_traits;
 
 typedef struct bpi_ops bpi_ops;
@@ -116,6 +118,7 @@ typedef struct bpi_linear_spec {
     bool bias;
     bp_activation activation;
     float slope;
+    bool wide;       /* z and a are wide; delta never is */
     bool gradients;  /* false: forward alone will be called */
     bool input_grad; /* linear_input_grad will be called */
 } bpi_linear_spec;
@@ -131,6 +134,7 @@ typedef struct bpi_activation_args {
     bpi_matrix delta; /* [B,O] out: d_a * f'(z); may be d_a itself */
     void *d_b;        /* [O] out: column sums of delta; NULL: not wanted */
     bool accumulate;  /* d_b += instead of = */
+    bool wide;        /* `saved` is */
 } bpi_activation_args;
 
 /* What a block does after its product where it does more than an activation:
@@ -191,11 +195,11 @@ typedef struct bpi_block_grad_args {
 typedef struct bpi_loss_args {
     bp_loss loss;
     float label_smoothing, huber_delta;
-    bpi_matrix z;           /* [B,O] what the network puts out */
+    bpi_matrix z;           /* [B,O] what the network puts out; wide */
     const int64_t *classes; /* [B], or NULL and */
     bpi_matrix targets;     /* [B,O] parameter_type */
     double scale;     /* 1/m, m the samples of the whole step; for the losses that are means over elements 1/(m O) */
-    bpi_matrix delta; /* [B,O] out: scale * dl/dz; data NULL: not wanted; may be z itself */
+    bpi_matrix delta; /* [B,O] out: scale * dl/dz; data NULL: not wanted; may be z itself where their types agree */
     void *d_b;        /* [O] out: column sums of delta; NULL: not wanted */
     bool accumulate;  /* d_b += instead of = */
     bpi_step_state *state; /* loss_sum += scale * sum of l; correct += rows whose largest z (the first of equals) is at
@@ -236,6 +240,7 @@ typedef struct bpi_update_args {
     void *state2;     /* second moment; NULL for sgd */
     void *average;    /* moving averages of the parameters and of what lies behind them; NULL: none wanted */
     int64_t averaged; /* elements of average, >= count; where it is more, count is a multiple of traits.alignment */
+    void *weights;    /* out: as convert_weights would make it of the new parameters; NULL: not wanted */
 } bpi_update_args;
 
 /* ---------------------------------------------------------------- what an observed step is looked at for */
@@ -318,9 +323,14 @@ struct bpi_ops {
     bp_status (*linear_plan)(bpi_backend *backend, const bpi_linear_spec *spec, bpi_linear_plan **plan);
     void (*linear_unplan)(bpi_backend *backend, bpi_linear_plan *plan);
 
+    /* convert_weights: the parameters in weight_type, rounded to nearest even; count elements, padding included. NULL
+     * where weight_type is parameter_type. */
+    bp_status (*convert_weights)(bpi_backend *backend, const void *parameters, int64_t count, void *weights);
+
     /* linear_forward: z[b,o] = sum_i x[b,i] w[o,i] + b[o];  a = f(z)
      * shapes    x [B,I], w [O,I], bias [O] or NULL, z [B,O] only where the activation saves z (else NULL), a [B,O]
-     * order     |z err| <= gamma(I+1) (sum_i |x||w| + |b|), then the bound of the activation */
+     * order     |z err| <= gamma(I+1) (sum_i |x||w| + |b|), then the bound of the activation; a backend may round the
+     *           product to the type of z before it adds b */
     bp_status (*linear_forward)(bpi_backend *backend, const bpi_linear_plan *plan, const void *x, const void *w,
                                 const void *bias, void *z, void *a);
 

@@ -27,8 +27,13 @@ static outputs backward(bpt_device *device, const inputs *in)
     bpt_matrix d_b = bpt_parameters(device, 1, shape.outputs, 1, in->accumulate ? in->d_b : NULL);
     const bpt_matrix *delta = in->in_place ? &d_a : &other;
     bpt_reserve(device, shape.rows, shape.outputs, 1);
-    bpi_activation_args args = {
-        in->activation, bpt_slope, saved.view, d_a.view, delta->view, in->d_b ? d_b.view.data : NULL, in->accumulate};
+    bpi_activation_args args = {.activation = in->activation,
+                                .slope = bpt_slope,
+                                .saved = saved.view,
+                                .d_a = d_a.view,
+                                .delta = delta->view,
+                                .d_b = in->d_b ? d_b.view.data : NULL,
+                                .accumulate = in->accumulate};
     BPT_RUN(device, activation_backward, &args);
     outputs got = {bpt_get(delta), in->d_b ? bpt_get(&d_b) : NULL};
     bpt_release(&saved);

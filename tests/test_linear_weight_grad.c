@@ -14,12 +14,12 @@ static double *weight_grad(bpt_device *device, bpt_shape shape, int64_t extra, c
     bpt_linear linear = bpt_linear_open(device, shape, BP_ACTIVATION_IDENTITY, extra, values);
     const bpi_ops *ops = device->ops;
     if (!accumulate)
-        bpt_put(&linear.w, NULL);
+        bpt_put(&linear.d_w, NULL);
     cr_assert_eq(ops->lane_fork(device->backend), BP_STATUS_OK);
     BPT_RUN(device, linear_weight_grad, linear.plan, lane, linear.a.view.data, linear.x.view.data, accumulate,
-            linear.w.view.data);
+            linear.d_w.view.data);
     cr_assert_eq(ops->lane_join(device->backend), BP_STATUS_OK);
-    double *d_w = bpt_get(&linear.w);
+    double *d_w = bpt_get(&linear.d_w);
     bpt_linear_close(&linear);
     return d_w;
 }

@@ -34,6 +34,7 @@ static void describe(bpi_cpu *cpu)
     bpi_traits *traits = &cpu->backend.traits;
     traits->activation_type = BPI_TYPE_F32;
     traits->parameter_type = BPI_TYPE_F32;
+    traits->weight_type = BPI_TYPE_F32;
     traits->alignment = 4;
     traits->host_memory = true;
     char gemm[48];

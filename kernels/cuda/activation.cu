@@ -3,74 +3,78 @@
 #include "kernels/math/activation_of.h"
 
 /* The next rows of a thread. */
-template <int W>
+template <int W, int AHEAD, typename T>
 __device__ __forceinline__ void read_rows(const bpi_matrix &z, const bpi_cuda_place &place, int64_t first,
-                                          bpi_cuda_cells<W> (&t)[BPI_CUDA_ROWS_IN_FLIGHT])
+                                          bpi_cuda_stored<W, T> (&read)[AHEAD])
 {
 #pragma unroll
-    for (int k = 0; k < BPI_CUDA_ROWS_IN_FLIGHT; ++k)
+    for (int k = 0; k < AHEAD; ++k)
         if (place.column < z.cols && first + k * place.step < place.end)
-            t[k] = read_cells<W>(row_of(z, first + k * place.step), place.column, z.cols);
+            read[k] = read_stored<W>(row_of<T>(z, first + k * place.step), place.column, z.cols);
 }
 
 /* activation_forward: t = z + bias, a = f(t); t back to z where `keeps`, see ops.h linear_forward.
  * grid   (tiles, slices) of bpi_cuda_pass_of, block (lanes, groups): a warp reads 512 neighbouring bytes of a row
- * moves  reads 4BO bytes and 4 slices O of the bias, writes 4BO, and 4BO more where it keeps t; shared 512 bytes; bound
- *        by memory; the first rows are on their way while the block fetches the bias
+ * moves  reads sBO bytes and 4 slices O of the bias, writes sBO, and sBO more where it keeps t, s = 4 or 2 of T; shared
+ *        W/8 KiB; bound by memory; the first rows are on their way while the block fetches the bias
  * order  element by element
- * edges  O not a multiple of 4: the last thread of a row takes single elements; narrow O: several rows a warp */
-template <bp_activation A, int W>
+ * edges  O not a multiple of W: the last thread of a row takes single elements; narrow O: several rows a warp */
+template <bp_activation A, int W, typename T>
 BPI_CUDA_KERNEL activation_forward(bpi_matrix z, const float *bias, bpi_matrix a, float slope, bool keeps,
                                    int64_t slice_rows)
 {
+    constexpr int ahead = bpi_cuda_rows_ahead<W>();
     const bpi_cuda_place place = place_of<W>(z.rows, slice_rows);
     const int64_t o = place.column, cols = z.cols;
-    bpi_cuda_cells<W> t[BPI_CUDA_ROWS_IN_FLIGHT], shift = {};
-    read_rows<W>(z, place, place.first, t);
+    bpi_cuda_stored<W, T> read[ahead];
+    bpi_cuda_cells<W> shift = {};
+    read_rows(z, place, place.first, read);
     if (bias)
         shift = read_for_block<W>(bias, o, cols);
-    const int64_t round = BPI_CUDA_ROWS_IN_FLIGHT * place.step;
+    const int64_t round = ahead * place.step;
     for (int64_t first = place.first; o < cols && first < place.end; first += round) {
 #pragma unroll
-        for (int k = 0; k < BPI_CUDA_ROWS_IN_FLIGHT; ++k) {
+        for (int k = 0; k < ahead; ++k) {
             const int64_t row = first + k * place.step;
             if (row >= place.end)
                 break;
+            bpi_cuda_cells<W> t;
 #pragma unroll
             for (int i = 0; i < W; ++i)
-                t[k].v[i] = bias ? t[k].v[i] + shift.v[i] : t[k].v[i];
+                t.v[i] = bias ? read[k].at(i) + shift.v[i] : read[k].at(i);
             /* Written before it becomes a: held across the quotients of sigmoid, both would be spilled on sm_100. */
             if (keeps)
-                write_cells<W>(row_to(z, row), o, cols, t[k]);
+                write_cells<W>(row_to<T>(z, row), o, cols, t);
 #pragma unroll
             for (int i = 0; i < W; ++i)
-                t[k].v[i] = bpi_activation_value_of(A, slope, t[k].v[i]);
-            write_cells<W>(row_to(a, row), o, cols, t[k]);
+                t.v[i] = bpi_activation_value_of(A, slope, t.v[i]);
+            write_cells<W>(row_to<T>(a, row), o, cols, t);
         }
-        read_rows<W>(z, place, first + round, t);
+        read_rows(z, place, first + round, read);
     }
 }
 
-template <bp_activation A>
+template <bp_activation A, typename T>
 static void launch(cudaStream_t stream, const bpi_cuda_pass &pass, float slope, bpi_matrix z, const float *bias,
                    bpi_matrix a)
 {
     const bool keeps = bias && z.data != a.data;
-    if (pass.width == 4)
-        activation_forward<A, 4>
+    if (pass.width > 1)
+        activation_forward<A, bpi_cuda_width<T>(), T>
             <<<grid_of(pass), block_of(pass), 0, stream>>>(z, bias, a, slope, keeps, pass.slice_rows);
     else
-        activation_forward<A, 1>
+        activation_forward<A, 1, T>
             <<<grid_of(pass), block_of(pass), 0, stream>>>(z, bias, a, slope, keeps, pass.slice_rows);
 }
 
-extern "C" cudaError_t bpi_cuda_run_forward(cudaStream_t stream, bpi_cuda_pass pass, bp_activation activation,
-                                            float slope, bpi_matrix z, const float *bias, bpi_matrix a)
+template <typename T>
+static cudaError_t run_forward(cudaStream_t stream, bpi_cuda_pass pass, bp_activation activation, float slope,
+                               bpi_matrix z, const float *bias, bpi_matrix a)
 {
     switch (activation) {
 #define FORWARD_CASE(ENUM, name, saves_z)                                                                              \
     case BP_ACTIVATION_##ENUM:                                                                                         \
-        launch<BP_ACTIVATION_##ENUM>(stream, pass, slope, z, bias, a);                                                 \
+        launch<BP_ACTIVATION_##ENUM, T>(stream, pass, slope, z, bias, a);                                              \
         break;
         BP_ACTIVATION_LIST(FORWARD_CASE)
 #undef FORWARD_CASE
@@ -78,4 +82,12 @@ extern "C" cudaError_t bpi_cuda_run_forward(cudaStream_t stream, bpi_cuda_pass p
         return cudaErrorInvalidValue;
     }
     return cudaGetLastError();
+}
+
+extern "C" cudaError_t bpi_cuda_run_forward(cudaStream_t stream, bpi_cuda_pass pass, bpi_type type,
+                                            bp_activation activation, float slope, bpi_matrix z, const float *bias,
+                                            bpi_matrix a)
+{
+    return type == BPI_TYPE_BF16 ? run_forward<bpi_cuda_bf16>(stream, pass, activation, slope, z, bias, a)
+                                 : run_forward<float>(stream, pass, activation, slope, z, bias, a);
 }

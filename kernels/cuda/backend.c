@@ -35,8 +35,14 @@ static void destroy(bpi_backend *backend)
 
 static bp_status fill(bpi_cuda *cuda, bp_precision precision)
 {
+    bpi_traits *traits = &cuda->backend.traits;
+    bool short_type = precision == BP_PRECISION_BF16;
+    traits->parameter_type = BPI_TYPE_F32;
+    traits->activation_type = traits->weight_type = short_type ? BPI_TYPE_BF16 : BPI_TYPE_F32;
+    traits->alignment = 16 / (int64_t)bpi_type_bytes(traits->activation_type);
+    cuda->factors = short_type ? CUDA_R_16BF : CUDA_R_32F;
     cuda->compute = precision == BP_PRECISION_TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
-    BPI_TRY(bpi_cuda_device_open(cuda, precision));
+    BPI_TRY(bpi_cuda_device_open(cuda, precision_word(precision)));
     BPI_TRY(bpi_cuda_lanes_open(cuda));
     return bpi_cuda_slots_open(cuda);
 }
@@ -47,9 +53,11 @@ static bp_status create(const bpi_backend_options *options, bpi_backend **backen
 {
     assert(options && options->allocator.allocate && options->allocator.release && backend);
     *backend = NULL;
-    if (options->precision != BP_PRECISION_F32 && options->precision != BP_PRECISION_TF32)
+    if (options->precision != BP_PRECISION_F32 && options->precision != BP_PRECISION_TF32 &&
+        options->precision != BP_PRECISION_BF16)
         return bpi_fail(options->error, BP_STATUS_UNSUPPORTED,
-                        "backend cuda: precision %s is not supported, it computes in f32, or in tf32 where asked to",
+                        "backend cuda: precision %s is not supported, it computes in f32, or in tf32 or bf16 where "
+                        "asked to",
                         precision_word(options->precision));
     const bp_allocator *allocator = &options->allocator;
     bpi_cuda *cuda = allocator->allocate(allocator->user, sizeof *cuda, 64);
@@ -58,9 +66,6 @@ static bp_status create(const bpi_backend_options *options, bpi_backend **backen
     memset(cuda, 0, sizeof *cuda);
     cuda->backend.ops = &cuda_ops;
     cuda->backend.error = options->error;
-    cuda->backend.traits.activation_type = BPI_TYPE_F32;
-    cuda->backend.traits.parameter_type = BPI_TYPE_F32;
-    cuda->backend.traits.alignment = 4;
     cuda->backend.traits.block_bias = true;
     cuda->allocator = *allocator;
     bp_status status = fill(cuda, options->precision);
@@ -95,6 +100,7 @@ static const bpi_ops cuda_ops = {
     .load = bpi_cuda_load,
     .linear_plan = bpi_cuda_linear_plan,
     .linear_unplan = bpi_cuda_linear_unplan,
+    .convert_weights = bpi_cuda_convert_weights,
     .linear_forward = bpi_cuda_linear_forward,
     .linear_input_grad = bpi_cuda_linear_input_grad,
     .linear_weight_grad = bpi_cuda_linear_weight_grad,

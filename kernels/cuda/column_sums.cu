@@ -3,38 +3,50 @@
 
 /* column_sums: partial column sums of delta.
  * grid   (tiles, slices) of bpi_cuda_pass_of, block (lanes, groups): a warp reads 512 neighbouring bytes of a row
- * moves  reads 4BO bytes, writes 4 slices O; shared 4 KiB; bound by memory
+ * moves  reads sBO bytes, s = 4 or 2 of T, writes 4 slices O; shared W KiB; bound by memory
  * order  a thread adds its rows from the first on, a block its groups by a tree: fixed by (B, O); no atomics
- * edges  O not a multiple of 4: the last thread of a row takes single elements; idle lanes add 0 and write nothing */
-template <int W> BPI_CUDA_KERNEL column_sums(bpi_matrix delta, float *partials, int64_t sums_ld, int64_t slice_rows)
+ * edges  O not a multiple of W: the last thread of a row takes single elements; idle lanes add 0 and write nothing */
+template <int W, typename T>
+BPI_CUDA_KERNEL column_sums(bpi_matrix delta, float *partials, int64_t sums_ld, int64_t slice_rows)
 {
+    constexpr int ahead = bpi_cuda_rows_ahead<W>();
     const bpi_cuda_place place = place_of<W>(delta.rows, slice_rows);
     const int64_t o = place.column, cols = delta.cols;
     bpi_cuda_cells<W> sums = {};
-    for (int64_t first = place.first; o < cols && first < place.end; first += BPI_CUDA_ROWS_IN_FLIGHT * place.step) {
-        bpi_cuda_cells<W> error[BPI_CUDA_ROWS_IN_FLIGHT];
+    for (int64_t first = place.first; o < cols && first < place.end; first += ahead * place.step) {
+        bpi_cuda_stored<W, T> error[ahead];
 #pragma unroll
-        for (int k = 0; k < BPI_CUDA_ROWS_IN_FLIGHT; ++k)
+        for (int k = 0; k < ahead; ++k)
             if (first + k * place.step < place.end)
-                error[k] = read_cells<W>(row_of(delta, first + k * place.step), o, cols);
+                error[k] = read_stored<W>(row_of<T>(delta, first + k * place.step), o, cols);
 #pragma unroll
-        for (int k = 0; k < BPI_CUDA_ROWS_IN_FLIGHT; ++k)
+        for (int k = 0; k < ahead; ++k)
             if (first + k * place.step < place.end)
 #pragma unroll
                 for (int i = 0; i < W; ++i)
-                    sums.v[i] += error[k].v[i];
+                    sums.v[i] += error[k].at(i);
     }
     sum_over_groups<W>(sums, o, cols, partials, sums_ld);
 }
 
-extern "C" cudaError_t bpi_cuda_run_column_sums(cudaStream_t stream, bpi_cuda_pass pass, bpi_matrix delta,
-                                                float *partials)
+template <typename T>
+static void launch(cudaStream_t stream, const bpi_cuda_pass &pass, bpi_matrix delta, float *partials)
 {
     const int64_t ld = bpi_cuda_sums_ld(delta.cols);
-    if (pass.width == 4)
-        column_sums<4><<<grid_of(pass), block_of(pass), 0, stream>>>(delta, partials, ld, pass.slice_rows);
+    if (pass.width > 1)
+        column_sums<bpi_cuda_width<T>(), T>
+            <<<grid_of(pass), block_of(pass), 0, stream>>>(delta, partials, ld, pass.slice_rows);
     else
-        column_sums<1><<<grid_of(pass), block_of(pass), 0, stream>>>(delta, partials, ld, pass.slice_rows);
+        column_sums<1, T><<<grid_of(pass), block_of(pass), 0, stream>>>(delta, partials, ld, pass.slice_rows);
+}
+
+extern "C" cudaError_t bpi_cuda_run_column_sums(cudaStream_t stream, bpi_cuda_pass pass, bpi_type type,
+                                                bpi_matrix delta, float *partials)
+{
+    if (type == BPI_TYPE_BF16)
+        launch<bpi_cuda_bf16>(stream, pass, delta, partials);
+    else
+        launch<float>(stream, pass, delta, partials);
     return cudaGetLastError();
 }
 

@@ -32,6 +32,7 @@ typedef struct bpi_cuda {
     bpi_backend backend; /* first: the host sees this part */
     bp_allocator allocator;
     cublasComputeType_t compute;
+    cudaDataType_t factors; /* what the products read */
     cudaStream_t lanes[BPI_CUDA_LANES], copies;
     cudaEvent_t forked, joined;
     cublasHandle_t blas[BPI_CUDA_LANES];
@@ -61,7 +62,7 @@ bp_status bpi_cuda_check_blas(bpi_error *error, cublasStatus_t code, const char 
                      : bpi_cuda_check_blas)((error), (call), #call, __FILE__, __LINE__))
 
 /* device.c: a usable device is there; what it is called goes into the traits. */
-bp_status bpi_cuda_device_open(bpi_cuda *cuda, bp_precision precision);
+bp_status bpi_cuda_device_open(bpi_cuda *cuda, const char *precision);
 
 /* lanes.c: streams, events and cuBLAS handles; and the entries that order them. close accepts what open left undone. */
 bp_status bpi_cuda_lanes_open(bpi_cuda *cuda);
@@ -98,6 +99,7 @@ bp_status bpi_cuda_load(bpi_backend *backend, const bpi_load_args *args);
 /* linear.c */
 bp_status bpi_cuda_linear_plan(bpi_backend *backend, const bpi_linear_spec *spec, bpi_linear_plan **plan);
 void bpi_cuda_linear_unplan(bpi_backend *backend, bpi_linear_plan *plan);
+bp_status bpi_cuda_convert_weights(bpi_backend *backend, const void *parameters, int64_t count, void *weights);
 bp_status bpi_cuda_linear_forward(bpi_backend *backend, const bpi_linear_plan *plan, const void *x, const void *w,
                                   const void *bias, void *z, void *a);
 bp_status bpi_cuda_linear_input_grad(bpi_backend *backend, const bpi_linear_plan *plan, const void *delta,
@@ -105,10 +107,11 @@ bp_status bpi_cuda_linear_input_grad(bpi_backend *backend, const bpi_linear_plan
 bp_status bpi_cuda_linear_weight_grad(bpi_backend *backend, const bpi_linear_plan *plan, int lane, const void *delta,
                                       const void *x, bool accumulate, void *d_w);
 
-/* elementwise.c. in_quads: rows start on 16 bytes. pass_over: over matrices of one shape (named twice where there are
- * fewer) and a row vector or NULL. */
+/* elementwise.c. in_quads: rows of f32 start on 16 bytes. pass_over: over matrices of one shape and type (named twice
+ * where there are fewer), and a row vector of f32 or NULL. */
 bool bpi_cuda_in_quads(const void *data, int64_t ld);
-bpi_cuda_pass bpi_cuda_pass_over(bpi_matrix first, bpi_matrix second, bpi_matrix third, const void *vector);
+bpi_cuda_pass bpi_cuda_pass_over(bpi_type type, bpi_matrix first, bpi_matrix second, bpi_matrix third,
+                                 const void *vector);
 bp_status bpi_cuda_activation_forward(bpi_backend *backend, bp_activation activation, float slope, bpi_matrix z,
                                       bpi_matrix a);
 bp_status bpi_cuda_activation_backward(bpi_backend *backend, const bpi_activation_args *args);

@@ -41,7 +41,7 @@ static bp_status no_device(bpi_error *error, cudaError_t code)
     return bpi_cuda_check(error, code, "cudaGetDeviceCount", __FILE__, __LINE__);
 }
 
-static bp_status describe(bpi_cuda *cuda, bp_precision precision)
+static bp_status describe(bpi_cuda *cuda, const char *precision)
 {
     struct cudaDeviceProp device;
     int driver = 0, version = 0, index = 0;
@@ -56,12 +56,11 @@ static bp_status describe(bpi_cuda *cuda, bp_precision precision)
                         device.major, device.minor);
     bpi_traits *traits = &cuda->backend.traits;
     snprintf(traits->engine, sizeof traits->engine, "%.48s (%d.%d), %s, cuBLAS %d, driver for CUDA %d.%d", device.name,
-             device.major, device.minor, precision == BP_PRECISION_TF32 ? "tf32" : "f32", version, major_of(driver),
-             minor_of(driver));
+             device.major, device.minor, precision, version, major_of(driver), minor_of(driver));
     return BP_STATUS_OK;
 }
 
-bp_status bpi_cuda_device_open(bpi_cuda *cuda, bp_precision precision)
+bp_status bpi_cuda_device_open(bpi_cuda *cuda, const char *precision)
 {
     int count = 0;
     cudaError_t code = cudaGetDeviceCount(&count);

@@ -12,21 +12,23 @@
 extern "C" {
 #endif
 
-/* activation.cu: t = z + bias (NULL: z), a = f(t); t goes back to z where there is a bias and a is another array.
+/* `type` is that of the activation arrays, f32 or bf16; of forward, that of z and a, which may be wide (ops.h).
+ * activation.cu: t = z + bias (NULL: z), a = f(t); t goes back to z where there is a bias and a is another array.
  * partials NULL: d_b is not wanted; the finish is column_sums_finish. */
-cudaError_t bpi_cuda_run_forward(cudaStream_t stream, bpi_cuda_pass pass, bp_activation activation, float slope,
-                                 bpi_matrix z, const float *bias, bpi_matrix a);
+cudaError_t bpi_cuda_run_forward(cudaStream_t stream, bpi_cuda_pass pass, bpi_type type, bp_activation activation,
+                                 float slope, bpi_matrix z, const float *bias, bpi_matrix a);
 /* activation_grad.cu */
-cudaError_t bpi_cuda_run_backward(cudaStream_t stream, bpi_cuda_pass pass, const bpi_activation_args *args,
-                                  float *partials);
-cudaError_t bpi_cuda_run_derivative(cudaStream_t stream, bpi_cuda_pass pass, bp_activation activation, float slope,
-                                    bpi_matrix saved, bpi_matrix derivative);
+cudaError_t bpi_cuda_run_backward(cudaStream_t stream, bpi_cuda_pass pass, bpi_type type,
+                                  const bpi_activation_args *args, float *partials);
+cudaError_t bpi_cuda_run_derivative(cudaStream_t stream, bpi_cuda_pass pass, bpi_type type, bp_activation activation,
+                                    float slope, bpi_matrix saved, bpi_matrix derivative);
 /* hadamard.cu */
-cudaError_t bpi_cuda_run_hadamard(cudaStream_t stream, bpi_cuda_pass pass, bpi_matrix left, bpi_matrix right,
-                                  bpi_matrix product);
+cudaError_t bpi_cuda_run_hadamard(cudaStream_t stream, bpi_cuda_pass pass, bpi_type type, bpi_matrix left,
+                                  bpi_matrix right, bpi_matrix product);
 
 /* column_sums.cu: partials [slices, sums_ld] of delta, and d_b out of `parts` rows of partials */
-cudaError_t bpi_cuda_run_column_sums(cudaStream_t stream, bpi_cuda_pass pass, bpi_matrix delta, float *partials);
+cudaError_t bpi_cuda_run_column_sums(cudaStream_t stream, bpi_cuda_pass pass, bpi_type type, bpi_matrix delta,
+                                     float *partials);
 cudaError_t bpi_cuda_run_column_sums_finish(cudaStream_t stream, const float *partials, int64_t parts, int64_t cols,
                                             bool accumulate, float *d_b);
 
@@ -58,7 +60,7 @@ cudaError_t bpi_cuda_run_layer_norm_grad(cudaStream_t stream, bpi_cuda_teams tea
                                          float *workspace);
 
 /* loss.cu */
-cudaError_t bpi_cuda_run_loss(cudaStream_t stream, const bpi_loss_args *args, void *workspace);
+cudaError_t bpi_cuda_run_loss(cudaStream_t stream, bpi_type type, const bpi_loss_args *args, void *workspace);
 
 /* update.cu */
 cudaError_t bpi_cuda_run_norm(cudaStream_t stream, const bpi_hyper *hyper, const float *gradients, int64_t count,
@@ -76,8 +78,12 @@ cudaError_t bpi_cuda_run_gradient_sums(cudaStream_t stream, const bpi_hyper *hyp
 cudaError_t bpi_cuda_run_move_sums(cudaStream_t stream, const float *before, const float *after, int64_t count,
                                    const bpi_observe_args *args);
 
+/* convert.cu: count elements, both arrays on 16 bytes */
+cudaError_t bpi_cuda_run_convert(cudaStream_t stream, const float *from, int64_t count, void *to);
+
 /* load.cu: like bpi_load_args with everything in device memory: sample b of the batch is row index[b], or first + b. */
 typedef struct bpi_cuda_gather {
+    bpi_type activation_type; /* of x */
     const void *source_x;
     bpi_type x_type;
     float divisor;

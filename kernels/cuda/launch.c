@@ -103,8 +103,12 @@ size_t bpi_cuda_totals_bytes(int64_t slices)
 
 size_t bpi_cuda_pass_bytes(int64_t rows, int64_t cols)
 {
-    int64_t quads = bpi_cuda_pass_of(rows, cols, 4).slices, singles = bpi_cuda_pass_of(rows, cols, 1).slices;
-    return (size_t)((quads > singles ? quads : singles) * bpi_cuda_sums_ld(cols)) * sizeof(float);
+    int64_t most = 0;
+    for (int width = 1; width <= 8; width = width == 1 ? 4 : 2 * width) {
+        int64_t slices = bpi_cuda_pass_of(rows, cols, width).slices;
+        most = slices > most ? slices : most;
+    }
+    return (size_t)(most * bpi_cuda_sums_ld(cols)) * sizeof(float);
 }
 
 static size_t larger(size_t a, size_t b)

@@ -28,7 +28,7 @@ enum {
 /* A pass over a matrix [rows, cols]: blocks of lanes x groups threads, each thread with `width` neighbouring columns;
  * grid (tiles, slices), a slice being slice_rows rows. */
 typedef struct bpi_cuda_pass {
-    int width;         /* 4: 16-byte accesses; 1: where rows do not start on 16 bytes */
+    int width;         /* 4 of f32, 8 of bf16: 16-byte accesses; 1: where rows do not start on 16 bytes */
     int lanes, groups; /* their product is BPI_CUDA_THREADS, both are powers of two */
     int64_t tiles, slices, slice_rows;
 } bpi_cuda_pass;
@@ -83,7 +83,7 @@ typedef struct bpi_cuda_square_sum {
 } bpi_cuda_square_sum;
 
 size_t bpi_cuda_totals_bytes(int64_t slices);
-size_t bpi_cuda_pass_bytes(int64_t rows, int64_t cols);  /* of a pass with column sums, at either width */
+size_t bpi_cuda_pass_bytes(int64_t rows, int64_t cols);  /* of a pass with column sums, at any width */
 size_t bpi_cuda_block_bytes(int64_t rows, int64_t cols); /* of block_forward and block_backward */
 size_t bpi_cuda_loss_bytes(int64_t rows, int64_t cols);  /* at either width */
 size_t bpi_cuda_norm_bytes(int64_t count);

@@ -14,10 +14,11 @@ static size_t padded(size_t bytes)
 }
 
 /* Where rows done .. done + rows - 1 of the batch go. */
-static bpi_cuda_gather gather_to(const bpi_load_args *args, int64_t done, int64_t rows)
+static bpi_cuda_gather gather_to(const bpi_load_args *args, bpi_type type, int64_t done, int64_t rows)
 {
     const bpi_source *source = args->source;
-    bpi_cuda_gather gather = {.x_type = source->x_type,
+    bpi_cuda_gather gather = {.activation_type = type,
+                              .x_type = source->x_type,
                               .divisor = source->divisor,
                               .mean = args->mean,
                               .inv_std = args->inv_std,
@@ -26,7 +27,7 @@ static bpi_cuda_gather gather_to(const bpi_load_args *args, int64_t done, int64_
                               .targets = args->targets};
     gather.x.rows = gather.targets.rows = rows;
     if (args->x.data)
-        gather.x.data = (float *)args->x.data + done * args->x.ld;
+        gather.x.data = (char *)args->x.data + (size_t)(done * args->x.ld) * bpi_type_bytes(type);
     if (args->targets.data)
         gather.targets.data = (float *)args->targets.data + done * args->targets.ld;
     return gather;
@@ -46,7 +47,7 @@ static bp_status load_resident(bpi_cuda *cuda, const bpi_load_args *args)
     for (int64_t done = 0; done < args->rows; done += most) {
         int64_t rows = smaller(most, args->rows - done);
         size_t bytes = (size_t)rows * sizeof(int64_t);
-        bpi_cuda_gather gather = gather_to(args, done, rows);
+        bpi_cuda_gather gather = gather_to(args, cuda->backend.traits.activation_type, done, rows);
         gather.source_x = resident->x;
         gather.source_classes = resident->classes;
         gather.source_targets = resident->targets;
@@ -106,7 +107,7 @@ static bp_status load_part(bpi_cuda *cuda, const bpi_load_args *args, int64_t do
     BPI_TRY(bpi_cuda_slot_take(cuda, s.bytes, &slot));
     collect(args, done, rows, &s, slot->pinned);
     BPI_TRY(bpi_cuda_slot_send(cuda, slot, s.bytes));
-    bpi_cuda_gather gather = gather_to(args, done, rows);
+    bpi_cuda_gather gather = gather_to(args, cuda->backend.traits.activation_type, done, rows);
     gather.source_x = slot->device;
     gather.source_classes = (const int64_t *)(const void *)((const char *)slot->device + s.classes_at);
     gather.source_targets = (const float *)(const void *)((const char *)slot->device + s.targets_at);

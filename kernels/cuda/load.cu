@@ -30,12 +30,12 @@ __device__ __forceinline__ bpi_cuda_cells<W> read_inputs(const bpi_cuda_gather &
 
 /* load_inputs: x[b,i] = (value - mean[i]) * inv_std[i], and zero between I and ld.
  * grid   (tiles, slices) of bpi_cuda_load_pass_of(B, ld), block (lanes, groups): a warp writes 512 neighbouring bytes
- * moves  reads BI bytes or 4BI, 8B tiles of the index, 8I slices of the statistics, writes 4B ld; shared 3 KiB; bound
- *        by memory
+ * moves  reads BI bytes or 4BI, 8B tiles of the index, 8I slices of the statistics, writes sB ld, s = 4 or 2 of T;
+ *        shared 3 KiB; bound by memory
  * order  element by element
  * edges  samples that do not start on the bytes of W elements: W = 1; the padding's threads write zeros and read
  *        nothing; the index comes into shared memory for 256 rows at a time */
-template <bool BYTES, int W> BPI_CUDA_KERNEL load_inputs(bpi_cuda_gather from, int64_t slice_rows)
+template <bool BYTES, int W, typename T> BPI_CUDA_KERNEL load_inputs(bpi_cuda_gather from, int64_t slice_rows)
 {
     __shared__ int64_t samples[BPI_CUDA_THREADS];
     const bpi_cuda_place place = place_of<W>(from.x.rows, slice_rows);
@@ -72,7 +72,7 @@ template <bool BYTES, int W> BPI_CUDA_KERNEL load_inputs(bpi_cuda_gather from, i
                     const float moved = from.mean ? (value - mean.v[c]) * inv_std.v[c] : value;
                     x[k].v[c] = i + c < inputs ? moved : 0.0f;
                 }
-                write_cells<W>(row_to(from.x, b), i, from.x.ld, x[k]);
+                write_cells<W>(row_to<T>(from.x, b), i, from.x.ld, x[k]);
             }
         }
     }
@@ -101,25 +101,33 @@ static bool starts_on(const void *data, uintptr_t bytes)
     return reinterpret_cast<uintptr_t>(data) % bytes == 0; /* of NULL too */
 }
 
-template <bool BYTES> static void launch_inputs(cudaStream_t stream, const bpi_cuda_gather &gather)
+template <bool BYTES, typename T> static void launch_inputs(cudaStream_t stream, const bpi_cuda_gather &gather)
 {
     const bool quads = gather.x.cols % 4 == 0 && starts_on(gather.source_x, BYTES ? 4 : 16) && gather.x.ld % 4 == 0 &&
                        starts_on(gather.x.data, 16) && starts_on(gather.mean, 16) && starts_on(gather.inv_std, 16);
     const bpi_cuda_pass pass = bpi_cuda_load_pass_of(gather.x.rows, gather.x.ld, quads ? 4 : 1);
     if (quads)
-        load_inputs<BYTES, 4><<<grid_of(pass), block_of(pass), 0, stream>>>(gather, pass.slice_rows);
+        load_inputs<BYTES, 4, T><<<grid_of(pass), block_of(pass), 0, stream>>>(gather, pass.slice_rows);
     else
-        load_inputs<BYTES, 1><<<grid_of(pass), block_of(pass), 0, stream>>>(gather, pass.slice_rows);
+        load_inputs<BYTES, 1, T><<<grid_of(pass), block_of(pass), 0, stream>>>(gather, pass.slice_rows);
+}
+
+template <typename T> static void launch_type(cudaStream_t stream, const bpi_cuda_gather &gather)
+{
+    if (gather.x_type == BPI_TYPE_U8)
+        launch_inputs<true, T>(stream, gather);
+    else
+        launch_inputs<false, T>(stream, gather);
 }
 
 extern "C" cudaError_t bpi_cuda_run_gather(cudaStream_t stream, const bpi_cuda_gather *gather)
 {
     const int64_t rows = gather->x.rows;
     if (gather->x.data) {
-        if (gather->x_type == BPI_TYPE_U8)
-            launch_inputs<true>(stream, *gather);
+        if (gather->activation_type == BPI_TYPE_BF16)
+            launch_type<bpi_cuda_bf16>(stream, *gather);
         else
-            launch_inputs<false>(stream, *gather);
+            launch_type<float>(stream, *gather);
         const cudaError_t code = cudaGetLastError();
         if (code != cudaSuccess)
             return code;

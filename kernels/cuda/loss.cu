@@ -75,14 +75,15 @@ __device__ __forceinline__ float front_of_group(float value)
 }
 
 /* Where the errors of a row go. */
-struct error_sink {
-    float *delta; /* the row, or NULL */
-    float *sums;  /* this group's column sums, or NULL */
+template <typename T> struct error_sink {
+    T *delta;    /* the row, or NULL */
+    float *sums; /* this group's column sums, or NULL */
     int64_t cols;
     float scale;
 };
 
-template <int W> __device__ __forceinline__ void put_errors(const error_sink &sink, int64_t o, bpi_cuda_cells<W> errors)
+template <int W, typename T>
+__device__ __forceinline__ void put_errors(const error_sink<T> &sink, int64_t o, bpi_cuda_cells<W> errors)
 {
 #pragma unroll
     for (int i = 0; i < W; ++i)
@@ -133,9 +134,9 @@ __device__ __forceinline__ int64_t class_of(const bpi_loss_args &args, int64_t b
 }
 
 /* SOFT: the targets are probabilities, else classes. */
-template <int KEPT, int W, bool SOFT>
+template <int KEPT, int W, bool SOFT, typename T>
 __device__ __forceinline__ row_result softmax_row(const bpi_loss_args &args, int64_t b, int64_t cols,
-                                                  const error_sink &sink)
+                                                  const error_sink<T> &sink)
 {
     constexpr float infinity = BPI_MATH_INF;
     const bpi_smoothing smoothing = bpi_smoothing_of((double)args.label_smoothing, args.z.cols);
@@ -242,9 +243,9 @@ template <bp_loss LOSS> __device__ __forceinline__ float element_delta(float z, 
     return LOSS == BP_LOSS_MSE ? 2.0f * half : half;
 }
 
-template <bp_loss LOSS, int W>
+template <bp_loss LOSS, int W, typename T>
 __device__ __forceinline__ row_result element_row(const bpi_loss_args &args, int64_t b, int64_t cols,
-                                                  const error_sink &sink)
+                                                  const error_sink<T> &sink)
 {
     constexpr float infinity = BPI_MATH_INF;
     /* Cells of z and of the targets on their way before the first is looked at: the error may take z's place, and no
@@ -307,14 +308,14 @@ __device__ __forceinline__ void sum_groups(const float *groups, int64_t cols, fl
 
 /* loss: values, errors, right rows and the first stage of d_b.
  * grid   (slices) of bpi_cuda_rows_of, block (lanes, groups): a group of lanes takes a row
- * moves  reads 4BO bytes of z (and 4BO of targets, or 8B of classes), writes 4BO; where O > 256 W, a row of softmax is
- *        read again, out of the cache; shared up to 36 KiB; bound by memory for O >= 32
+ * moves  reads 4BO bytes of z (and 4BO of targets, or 8B of classes), writes sBO, s = 4 or 2 of T; where O > 256 W, a
+ *        row of softmax is read again, out of the cache; shared up to 36 KiB; bound by memory for O >= 32
  * order  lanes and groups are added by trees, rows of a group in their order: fixed by (B, O); no atomics
  * edges  rows beyond the end: their lanes take part in the shuffles with nothing; O > 1024: a group's column sums are
  *        in the workspace, not in shared memory
  * A row in registers takes more than the 128 that the compiler leaves a thread for newer cards unless one block is said
  * to do. */
-template <bp_loss LOSS, int KEPT, int W, bool SOFT>
+template <bp_loss LOSS, int KEPT, int W, bool SOFT, typename T>
 static __global__ void __launch_bounds__(BPI_CUDA_THREADS, 1) loss_rows(loss_launch launch)
 {
     extern __shared__ __align__(16) float group_sums[]; /* [groups, O] where they fit */
@@ -336,7 +337,8 @@ static __global__ void __launch_bounds__(BPI_CUDA_THREADS, 1) loss_rows(loss_lau
         const int64_t row = first + threadIdx.y;
         const bool active = row < end;
         const int64_t b = active ? row : begin, width = active ? cols : 0;
-        const error_sink sink = {args.delta.data ? row_to(args.delta, b) : nullptr, sums, cols, (float)args.scale};
+        const error_sink<T> sink = {args.delta.data ? row_to<T>(args.delta, b) : nullptr, sums, cols,
+                                    (float)args.scale};
         row_result result;
         if (LOSS == BP_LOSS_SOFTMAX_CROSS_ENTROPY)
             result = softmax_row<KEPT, W, SOFT>(args, b, width, sink);
@@ -380,33 +382,33 @@ BPI_CUDA_KERNEL loss_finish(const bpi_cuda_total *totals, int64_t slices, double
     }
 }
 
-template <bp_loss LOSS, int KEPT, int W, bool SOFT>
+template <typename T, bp_loss LOSS, int KEPT, int W, bool SOFT>
 static void launch_rows(cudaStream_t stream, const loss_launch &launch)
 {
     const int64_t cols = launch.args.z.cols;
     const bool shared_sums = launch.partials && cols <= BPI_CUDA_ROW_LIMIT;
     const size_t bytes = shared_sums ? (size_t)(launch.cut.groups * cols) * sizeof(float) : 0;
     const dim3 block((unsigned)launch.cut.lanes, (unsigned)launch.cut.groups);
-    loss_rows<LOSS, KEPT, W, SOFT><<<dim3((unsigned)launch.cut.slices), block, bytes, stream>>>(launch);
+    loss_rows<LOSS, KEPT, W, SOFT, T><<<dim3((unsigned)launch.cut.slices), block, bytes, stream>>>(launch);
 }
 
-template <int W, bool SOFT> static void launch_softmax(cudaStream_t stream, const loss_launch &launch)
+template <typename T, int W, bool SOFT> static void launch_softmax(cudaStream_t stream, const loss_launch &launch)
 {
     const int64_t cols = launch.args.z.cols, once = (int64_t)launch.cut.lanes * W;
     if (cols <= once)
-        launch_rows<BP_LOSS_SOFTMAX_CROSS_ENTROPY, 1, W, SOFT>(stream, launch);
+        launch_rows<T, BP_LOSS_SOFTMAX_CROSS_ENTROPY, 1, W, SOFT>(stream, launch);
     else if (cols <= once * BPI_CUDA_ROW_KEPT)
-        launch_rows<BP_LOSS_SOFTMAX_CROSS_ENTROPY, BPI_CUDA_ROW_KEPT, W, SOFT>(stream, launch);
+        launch_rows<T, BP_LOSS_SOFTMAX_CROSS_ENTROPY, BPI_CUDA_ROW_KEPT, W, SOFT>(stream, launch);
     else
-        launch_rows<BP_LOSS_SOFTMAX_CROSS_ENTROPY, 0, W, SOFT>(stream, launch);
+        launch_rows<T, BP_LOSS_SOFTMAX_CROSS_ENTROPY, 0, W, SOFT>(stream, launch);
 }
 
-template <bp_loss LOSS> static void launch_elements(cudaStream_t stream, const loss_launch &launch)
+template <typename T, bp_loss LOSS> static void launch_elements(cudaStream_t stream, const loss_launch &launch)
 {
     if (launch.cut.width == 4)
-        launch_rows<LOSS, 0, 4, true>(stream, launch);
+        launch_rows<T, LOSS, 0, 4, true>(stream, launch);
     else
-        launch_rows<LOSS, 0, 1, true>(stream, launch);
+        launch_rows<T, LOSS, 0, 1, true>(stream, launch);
 }
 
 static bool in_quads(const bpi_matrix &matrix)
@@ -420,7 +422,38 @@ static int width_of(const bpi_loss_args &args)
     return args.z.cols % 4 == 0 && in_quads(args.z) && in_quads(args.targets) && in_quads(args.delta) ? 4 : 1;
 }
 
-extern "C" cudaError_t bpi_cuda_run_loss(cudaStream_t stream, const bpi_loss_args *args, void *workspace)
+template <typename T> static cudaError_t launch_loss(cudaStream_t stream, const loss_launch &launch)
+{
+    switch (launch.args.loss) {
+    case BP_LOSS_SOFTMAX_CROSS_ENTROPY:
+        if (launch.cut.width == 4 && launch.args.classes)
+            launch_softmax<T, 4, false>(stream, launch);
+        else if (launch.cut.width == 4)
+            launch_softmax<T, 4, true>(stream, launch);
+        else if (launch.args.classes)
+            launch_softmax<T, 1, false>(stream, launch);
+        else
+            launch_softmax<T, 1, true>(stream, launch);
+        break;
+    case BP_LOSS_BCE_WITH_LOGITS:
+        launch_elements<T, BP_LOSS_BCE_WITH_LOGITS>(stream, launch);
+        break;
+    case BP_LOSS_MSE:
+        launch_elements<T, BP_LOSS_MSE>(stream, launch);
+        break;
+    case BP_LOSS_HALF_MSE:
+        launch_elements<T, BP_LOSS_HALF_MSE>(stream, launch);
+        break;
+    case BP_LOSS_HUBER:
+        launch_elements<T, BP_LOSS_HUBER>(stream, launch);
+        break;
+    case BP_LOSS_COUNT:
+        return cudaErrorInvalidValue;
+    }
+    return cudaGetLastError();
+}
+
+extern "C" cudaError_t bpi_cuda_run_loss(cudaStream_t stream, bpi_type type, const bpi_loss_args *args, void *workspace)
 {
     loss_launch launch;
     launch.args = *args;
@@ -431,33 +464,8 @@ extern "C" cudaError_t bpi_cuda_run_loss(cudaStream_t stream, const bpi_loss_arg
         launch.partials =
             reinterpret_cast<float *>(static_cast<char *>(workspace) + bpi_cuda_totals_bytes(launch.cut.slices));
     launch.sums_ld = bpi_cuda_sums_ld(args->z.cols);
-    switch (args->loss) {
-    case BP_LOSS_SOFTMAX_CROSS_ENTROPY:
-        if (launch.cut.width == 4 && args->classes)
-            launch_softmax<4, false>(stream, launch);
-        else if (launch.cut.width == 4)
-            launch_softmax<4, true>(stream, launch);
-        else if (args->classes)
-            launch_softmax<1, false>(stream, launch);
-        else
-            launch_softmax<1, true>(stream, launch);
-        break;
-    case BP_LOSS_BCE_WITH_LOGITS:
-        launch_elements<BP_LOSS_BCE_WITH_LOGITS>(stream, launch);
-        break;
-    case BP_LOSS_MSE:
-        launch_elements<BP_LOSS_MSE>(stream, launch);
-        break;
-    case BP_LOSS_HALF_MSE:
-        launch_elements<BP_LOSS_HALF_MSE>(stream, launch);
-        break;
-    case BP_LOSS_HUBER:
-        launch_elements<BP_LOSS_HUBER>(stream, launch);
-        break;
-    case BP_LOSS_COUNT:
-        return cudaErrorInvalidValue;
-    }
-    cudaError_t code = cudaGetLastError();
+    cudaError_t code =
+        type == BPI_TYPE_BF16 ? launch_loss<bpi_cuda_bf16>(stream, launch) : launch_loss<float>(stream, launch);
     if (code != cudaSuccess)
         return code;
     loss_finish<<<1, BPI_CUDA_THREADS, 0, stream>>>(launch.totals, launch.cut.slices, args->scale, args->state);

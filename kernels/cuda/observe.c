@@ -10,8 +10,9 @@ bp_status bpi_cuda_observe_units(bpi_backend *backend, bp_activation activation,
 {
     bpi_cuda *cuda = bpi_cuda_of(backend);
     assert(bpi_cuda_pass_bytes(a.rows, a.cols) <= cuda->workspace_bytes);
-    BPI_CUDA_TRY(backend->error, bpi_cuda_run_observe_units(cuda->lanes[0], bpi_cuda_pass_over(a, a, a, NULL),
-                                                            activation, a, accumulate, cuda->workspace, counts));
+    BPI_CUDA_TRY(backend->error,
+                 bpi_cuda_run_observe_units(cuda->lanes[0], bpi_cuda_pass_over(BPI_TYPE_F32, a, a, a, NULL), activation,
+                                            a, accumulate, cuda->workspace, counts));
     return BP_STATUS_OK;
 }
 

@@ -19,7 +19,8 @@ bp_status bpi_cuda_loss(bpi_backend *backend, const bpi_loss_args *args)
     assert(args->state && (args->classes || args->targets.data));
     assert(!args->classes || args->loss == BP_LOSS_SOFTMAX_CROSS_ENTROPY);
     assert(bpi_cuda_loss_bytes(args->z.rows, args->z.cols) <= cuda->workspace_bytes);
-    BPI_CUDA_TRY(backend->error, bpi_cuda_run_loss(cuda->lanes[0], args, cuda->workspace));
+    BPI_CUDA_TRY(backend->error,
+                 bpi_cuda_run_loss(cuda->lanes[0], backend->traits.activation_type, args, cuda->workspace));
     return BP_STATUS_OK;
 }
 

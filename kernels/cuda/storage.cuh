@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "kernels/cuda/launch.h"
 #include "kernels/math/bf16.h"
 
 /* A type of its own: no arithmetic on the bits can happen by mistake. */
@@ -18,6 +19,12 @@ struct bpi_cuda_bf16 {
 template <typename T> __host__ __device__ constexpr int bpi_cuda_width()
 {
     return 16 / (int)sizeof(T);
+}
+
+/* Rows that a thread loads before it works on the first: as much work in flight at any W, and code of one size. */
+template <int W> __host__ __device__ constexpr int bpi_cuda_rows_ahead()
+{
+    return W > 4 ? BPI_CUDA_ROWS_IN_FLIGHT * 4 / W : BPI_CUDA_ROWS_IN_FLIGHT;
 }
 
 /* ---- one element ---- */
@@ -124,9 +131,15 @@ template <int W>
 __device__ __forceinline__ bpi_cuda_stored<W, bpi_cuda_bf16> read_stored(const bpi_cuda_bf16 *row, int64_t o,
                                                                          int64_t cols)
 {
-    static_assert(W == 1 || W == 8, "an element, or 16 bytes");
+    static_assert(W == 1 || W == 4 || W == 8, "an element, 8 bytes or 16");
     bpi_cuda_stored<W, bpi_cuda_bf16> stored;
     constexpr int words = (W + 1) / 2;
+    if (W == 4 && o + W <= cols) {
+        const uint2 pair = *reinterpret_cast<const uint2 *>(row + o);
+        stored.words[0] = pair.x;
+        stored.words[1 % words] = pair.y;
+        return stored;
+    }
     if (W == 8 && o + W <= cols) {
         const uint4 quad = *reinterpret_cast<const uint4 *>(row + o);
         stored.words[0] = quad.x;
@@ -174,7 +187,12 @@ __device__ __forceinline__ void write_cells(float *row, int64_t o, int64_t cols,
 template <int W>
 __device__ __forceinline__ void write_cells(bpi_cuda_bf16 *row, int64_t o, int64_t cols, const bpi_cuda_cells<W> &cells)
 {
-    static_assert(W == 1 || W == 8, "an element, or 16 bytes");
+    static_assert(W == 1 || W == 4 || W == 8, "an element, 8 bytes or 16");
+    if (W == 4 && o + W <= cols) {
+        *reinterpret_cast<uint2 *>(row + o) =
+            make_uint2(bf16_pair_of(cells.v[0], cells.v[1 % W]), bf16_pair_of(cells.v[2 % W], cells.v[3 % W]));
+        return;
+    }
     if (W == 8 && o + W <= cols) {
         *reinterpret_cast<uint4 *>(row + o) =
             make_uint4(bf16_pair_of(cells.v[0], cells.v[1 % W]), bf16_pair_of(cells.v[2 % W], cells.v[3 % W]),

@@ -159,8 +159,9 @@ struct move {
     float *parameters;
     const float *gradients;
     float *state1, *state2;
-    float *average; /* NULL: none */
-    int64_t span;   /* elements of average; without one, count */
+    float *average;         /* NULL: none */
+    int64_t span;           /* elements of average; without one, count */
+    bpi_cuda_bf16 *weights; /* NULL: not wanted */
 };
 
 template <int W>
@@ -176,8 +177,8 @@ __device__ __forceinline__ void average_cells(const move &work, int64_t k, const
 
 /* update: clamp, clip, decay and move all parameters and their state: see ops.h.
  * grid   (bpi_cuda_blocks_of span), block (256): a warp reads 512 neighbouring bytes of each array
- * moves  adam, adamw 28 bytes a parameter, momentum 20, sgd 12, 8 more for an average; bound by memory; four arrays are
- *        four loads in flight
+ * moves  adam, adamw 28 bytes a parameter, momentum 20, sgd 12, 8 more for an average, 2 for weights in bf16; bound by
+ *        memory; four arrays are four loads in flight
  * order  element by element; the step's scalars are read and worked out once a block, in double
  * edges  count not a multiple of 4: the last thread takes single elements; decayed is one: no four are split by it;
  *        nonfinite gradients: nothing else is read
@@ -220,6 +221,8 @@ static __global__ void __launch_bounds__(BPI_CUDA_THREADS, 1) update(bpi_hyper h
             s2.v[i] = next.state2;
         }
         write_cells<W>(work.parameters, k, work.count, p);
+        if (work.weights)
+            write_cells<W>(work.weights, k, work.count, p);
         if (first_state)
             write_cells<W>(work.state1, k, work.count, s1);
         if (second_state)
@@ -233,7 +236,7 @@ template <rule RULE> static void launch(cudaStream_t stream, const bpi_hyper &hy
 {
     const dim3 grid((unsigned)bpi_cuda_blocks_of(work.span)), block(BPI_CUDA_THREADS);
     if (in_quads(work.parameters) && in_quads(work.gradients) && in_quads(work.state1) && in_quads(work.state2) &&
-        in_quads(work.average))
+        in_quads(work.average) && in_quads(work.weights))
         update<RULE, 4><<<grid, block, 0, stream>>>(hyper, work);
     else
         update<RULE, 1><<<grid, block, 0, stream>>>(hyper, work);
@@ -250,7 +253,8 @@ extern "C" cudaError_t bpi_cuda_run_update(cudaStream_t stream, const bpi_update
                        static_cast<float *>(args->state1),
                        static_cast<float *>(args->state2),
                        static_cast<float *>(args->average),
-                       args->average ? args->averaged : args->count};
+                       args->average ? args->averaged : args->count,
+                       static_cast<bpi_cuda_bf16 *>(args->weights)};
     switch (hyper.optimizer) {
     case BP_OPTIMIZER_SGD:
         if (!work.state1)

@@ -35,6 +35,7 @@ static bp_status create(const bpi_backend_options *options, bpi_backend **backen
     reference->backend.error = options->error;
     reference->backend.traits.activation_type = BPI_TYPE_F64;
     reference->backend.traits.parameter_type = BPI_TYPE_F64;
+    reference->backend.traits.weight_type = BPI_TYPE_F64;
     reference->backend.traits.alignment = 2;
     snprintf(reference->backend.traits.engine, sizeof reference->backend.traits.engine,
              "textbook loops in double, 1 thread");

@@ -25,6 +25,17 @@ function(cuda_test NAME STREAMS ORDER)
         ENVIRONMENT "BP_TEST_CUDA=$<TARGET_FILE:backprop_cuda>")
 endfunction()
 
+# bf16_test(ENTRY NAME [UNDER]): the program in bf16.
+function(bf16_test ENTRY NAME)
+    set(UNDER)
+    if(ARGC GREATER 2)
+        set(UNDER --under "${ARGV2}")
+    endif()
+    add_test(NAME ${ENTRY} COMMAND ${BP_PYTHON} ${BP_TEST_RUNNER}/criterion.py --results ${BP_TEST_RESULTS}
+        --name ${ENTRY} --timeout 1170 ${UNDER} $<TARGET_FILE:${NAME}>)
+    set_tests_properties(${ENTRY} PROPERTIES TIMEOUT 1200 ENVIRONMENT "BP_TEST_PRECISION=bf16")
+endfunction()
+
 if(TARGET backprop_cuda AND (TARGET cuemu_run OR BP_TEST_DEVICE))
     foreach(NAME backend hadamard bias_grad activation_forward activation_backward activation_derivative linear_forward
             linear_input_grad linear_weight_grad load loss loss_edges update update_prepare cuda_step weight_decay memory_limit
@@ -44,6 +55,16 @@ if(TARGET backprop_cuda AND (TARGET cuemu_run OR BP_TEST_DEVICE))
         cuda_test(test_${NAME} random random 2)
     endforeach()
     cuda_test(test_cuda_observe eager reverse)
+    if(NOT BP_TEST_DEVICE)
+        set(UNDER "$<TARGET_FILE:cuemu_run> --quiet")
+    endif()
+    # The same operations in bf16, and what there is in bf16 alone.
+    foreach(NAME bf16 bf16_networks hadamard bias_grad activation_forward activation_backward activation_derivative linear_forward
+            linear_input_grad linear_weight_grad load loss loss_edges update)
+        bf16_test(cuda_bf16_test_${NAME} test_${NAME} ${UNDER})
+        set_property(TEST cuda_bf16_test_${NAME} APPEND PROPERTY ENVIRONMENT
+            "BP_TEST_CUDA=$<TARGET_FILE:backprop_cuda>")
+    endforeach()
     # Whole networks against PyTorch's gradients.
     if(NOT BP_TEST_DEVICE)
         set(UNDER --under "$<TARGET_FILE:cuemu_run> --quiet")

@@ -17,22 +17,21 @@ static const bpi_ops *cuda_ops(void)
     return symbol();
 }
 
-static const bpt_target targets[] = {
-    {"reference f64", bpi_reference_ops, BP_PRECISION_F64},
-    {"cpu f32", bpi_cpu_ops, BP_PRECISION_F32},
-};
+static const bpt_target reference = {"reference f64", bpi_reference_ops, BP_PRECISION_F64};
+static const bpt_target cpu[] = {{"cpu f32", bpi_cpu_ops, BP_PRECISION_F32}};
+static const bpt_target cuda[] = {{"cuda f32", cuda_ops, BP_PRECISION_F32}, {"cuda bf16", cuda_ops, BP_PRECISION_BF16}};
 
-static const bpt_target cuda_targets[] = {
-    {"reference f64", bpi_reference_ops, BP_PRECISION_F64},
-    {"cuda f32", cuda_ops, BP_PRECISION_F32},
-};
-
-enum { TARGET_COUNT = sizeof targets / sizeof targets[0] };
+bp_precision bpt_precision(void)
+{
+    const char *name = getenv("BP_TEST_PRECISION");
+    cr_assert(!name || strcmp(name, "bf16") == 0, "BP_TEST_PRECISION is %s; it may be bf16", name);
+    return name ? BP_PRECISION_BF16 : BP_PRECISION_F32;
+}
 
 const bpt_target *bpt_target_at(int index)
 {
-    const bpt_target *list = getenv("BP_TEST_CUDA") ? cuda_targets : targets;
-    return index < TARGET_COUNT ? &list[index] : NULL;
+    const bpt_target *list = getenv("BP_TEST_CUDA") ? cuda : cpu;
+    return index == 0 ? &reference : index == 1 ? &list[bpt_precision() == BP_PRECISION_BF16] : NULL;
 }
 
 static void *counting_allocate(void *user, size_t bytes, size_t alignment)

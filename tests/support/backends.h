@@ -15,7 +15,9 @@ typedef struct bpt_target {
 } bpt_target;
 
 /* The i-th target, NULL past the end. The first is the reference; the other is cpu, or, where the environment variable
- * BP_TEST_CUDA names the plug-in, cuda: on a device, or on the stand-ins of cuemu if LD_LIBRARY_PATH leads to them. */
+ * BP_TEST_CUDA names the plug-in, cuda: on a device, or on the stand-ins of cuemu if LD_LIBRARY_PATH leads to them. In
+ * f32, or in what BP_TEST_PRECISION names: bf16. */
+bp_precision bpt_precision(void);
 const bpt_target *bpt_target_at(int index);
 
 typedef struct bpt_device {

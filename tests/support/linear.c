@@ -11,21 +11,22 @@ bpt_linear_values bpt_linear_random(bpi_type activations, bpi_type parameters, b
     double reach = 3.0 / sqrt((double)shape.inputs);
     bpt_linear_values values = {0};
     values.x = bpt_uniform(&random, activations, -3.0, 3.0, shape.rows * shape.inputs);
-    values.w = bpt_uniform(&random, parameters, -reach, reach, shape.outputs * shape.inputs);
+    values.w = bpt_uniform(&random, activations, -reach, reach, shape.outputs * shape.inputs);
     values.bias = bias ? bpt_uniform(&random, parameters, -1.0, 1.0, shape.outputs) : NULL;
     values.delta = bpt_uniform(&random, activations, -1.0, 1.0, shape.rows * shape.outputs);
     return values;
 }
 
-bpt_linear bpt_linear_open(bpt_device *device, bpt_shape shape, bp_activation activation, int64_t extra,
-                           const bpt_linear_values *values)
+static bpt_linear open_layer(bpt_device *device, bpt_shape shape, bp_activation activation, int64_t extra, bool wide,
+                             const bpt_linear_values *values)
 {
     bpt_linear linear = {.device = device};
     linear.x = bpt_activations(device, shape.rows, shape.inputs, extra, values->x);
-    linear.w = bpt_parameters(device, shape.outputs, shape.inputs, extra, values->w);
+    linear.w = bpt_weights(device, shape.outputs, shape.inputs, extra, values->w);
+    linear.d_w = bpt_parameters(device, shape.outputs, shape.inputs, extra, values->w);
     linear.bias = bpt_parameters(device, 1, shape.outputs, 1, values->bias);
-    linear.z = bpt_activations(device, shape.rows, shape.outputs, extra, NULL);
-    linear.a = bpt_activations(device, shape.rows, shape.outputs, extra, values->delta);
+    linear.z = (wide ? bpt_wide : bpt_activations)(device, shape.rows, shape.outputs, extra, NULL);
+    linear.a = (wide ? bpt_wide : bpt_activations)(device, shape.rows, shape.outputs, extra, values->delta);
     linear.spec = (bpi_linear_spec){
         .rows = shape.rows,
         .inputs = shape.inputs,
@@ -36,6 +37,7 @@ bpt_linear bpt_linear_open(bpt_device *device, bpt_shape shape, bp_activation ac
         .bias = values->bias != NULL,
         .activation = activation,
         .slope = bpt_slope,
+        .wide = wide,
         .gradients = true,
         .input_grad = true,
     };
@@ -48,11 +50,24 @@ bpt_linear bpt_linear_open(bpt_device *device, bpt_shape shape, bp_activation ac
     return linear;
 }
 
+bpt_linear bpt_linear_open(bpt_device *device, bpt_shape shape, bp_activation activation, int64_t extra,
+                           const bpt_linear_values *values)
+{
+    return open_layer(device, shape, activation, extra, false, values);
+}
+
+bpt_linear bpt_linear_open_wide(bpt_device *device, bpt_shape shape, bp_activation activation, int64_t extra,
+                                const bpt_linear_values *values)
+{
+    return open_layer(device, shape, activation, extra, true, values);
+}
+
 void bpt_linear_close(bpt_linear *linear)
 {
     linear->device->ops->linear_unplan(linear->device->backend, linear->plan);
     bpt_release(&linear->x);
     bpt_release(&linear->w);
+    bpt_release(&linear->d_w);
     bpt_release(&linear->bias);
     bpt_release(&linear->z);
     bpt_release(&linear->a);

@@ -49,7 +49,7 @@ bpt_loss_inputs bpt_loss_random(const bpi_traits *traits, const bpt_loss_case *w
     bpt_loss_inputs in = {.what = what, .shape = shape, .error_wanted = true, .d_b_wanted = true};
     bool per_sample = what->loss == BP_LOSS_SOFTMAX_CROSS_ENTROPY || what->loss == BP_LOSS_HALF_MSE;
     in.scale = 1.0 / (double)(per_sample ? shape.rows : shape.rows * shape.outputs);
-    in.z = bpt_uniform(&random, traits->activation_type, -6.0, 6.0, shape.rows * shape.outputs);
+    in.z = bpt_uniform(&random, traits->parameter_type, -6.0, 6.0, shape.rows * shape.outputs);
     if (what->classes) {
         /* as many bytes as doubles, so that bpt_clean frees them too */
         int64_t *classes = (int64_t *)(void *)bpt_doubles(shape.rows);
@@ -65,12 +65,12 @@ bpt_loss_inputs bpt_loss_random(const bpi_traits *traits, const bpt_loss_case *w
 bpt_loss_outputs bpt_loss_run(bpt_device *device, const bpt_loss_inputs *in)
 {
     bpt_shape shape = in->shape;
-    bpt_matrix z = bpt_activations(device, shape.rows, shape.outputs, in->extra, in->z);
+    bpt_matrix z = bpt_wide(device, shape.rows, shape.outputs, in->extra, in->z);
     bpt_matrix apart =
         bpt_activations(device, shape.rows, shape.outputs, in->extra + device->backend->traits.alignment, NULL);
     bpt_matrix targets = bpt_parameters(device, shape.rows, shape.outputs, in->extra, in->targets);
     bpt_matrix d_b = bpt_parameters(device, 1, shape.outputs, 1, in->old_d_b);
-    const bpt_matrix *delta = in->in_place ? &z : &apart;
+    const bpt_matrix *delta = in->in_place && z.type == apart.type ? &z : &apart;
     size_t classes_bytes = (size_t)shape.rows * sizeof(int64_t);
     int64_t *classes = in->classes ? bpt_upload(device, in->classes, classes_bytes) : NULL;
     bpi_step_state *state = bpt_upload(device, &in->before, sizeof in->before);

@@ -23,7 +23,8 @@ typedef struct bpt_loss_inputs {
     double scale;
     const double *z, *targets, *old_d_b; /* targets and old_d_b may be NULL */
     const int64_t *classes;
-    bool in_place, error_wanted, d_b_wanted;
+    bool in_place; /* where z and delta are of one type */
+    bool error_wanted, d_b_wanted;
     int64_t extra;
     bpi_step_state before;
 } bpt_loss_inputs;

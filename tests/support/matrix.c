@@ -116,7 +116,7 @@ static void encode_padding(const bpt_matrix *matrix, unsigned char *element)
     uint64_t mark64 = 0x7ff8dead0000beefu;
     uint32_t mark32 = 0x7fc0beefu;
     uint16_t mark16 = 0x7fcb;
-    if (matrix->parameter)
+    if (matrix->zero_padded)
         memset(element, 0, bpi_type_bytes(matrix->type));
     else if (matrix->type == BPI_TYPE_F64)
         memcpy(element, &mark64, sizeof mark64);
@@ -126,14 +126,12 @@ static void encode_padding(const bpt_matrix *matrix, unsigned char *element)
         memcpy(element, &mark16, sizeof mark16);
 }
 
-static bpt_matrix make(bpt_device *device, bool parameter, int64_t rows, int64_t cols, int64_t extra,
+static bpt_matrix make(bpt_device *device, bpi_type type, bool zero_padded, int64_t rows, int64_t cols, int64_t extra,
                        const double *values)
 {
-    const bpi_traits *traits = &device->backend->traits;
-    int64_t alignment = traits->alignment;
-    bpt_matrix matrix = {.device = device, .parameter = parameter};
-    matrix.type = parameter ? traits->parameter_type : traits->activation_type;
-    int64_t ld = (cols + alignment - 1) / alignment * alignment + extra * (parameter ? alignment : 1);
+    int64_t alignment = device->backend->traits.alignment;
+    bpt_matrix matrix = {.device = device, .type = type, .zero_padded = zero_padded};
+    int64_t ld = (cols + alignment - 1) / alignment * alignment + extra * (zero_padded ? alignment : 1);
     matrix.view = (bpi_matrix){NULL, rows, cols, ld};
     matrix.bytes = (size_t)(rows * ld) * bpi_type_bytes(matrix.type);
     bp_status status = device->ops->allocate(device->backend, matrix.bytes, &matrix.view.data);
@@ -144,12 +142,22 @@ static bpt_matrix make(bpt_device *device, bool parameter, int64_t rows, int64_t
 
 bpt_matrix bpt_activations(bpt_device *device, int64_t rows, int64_t cols, int64_t extra, const double *values)
 {
-    return make(device, false, rows, cols, extra, values);
+    return make(device, device->backend->traits.activation_type, false, rows, cols, extra, values);
 }
 
 bpt_matrix bpt_parameters(bpt_device *device, int64_t rows, int64_t cols, int64_t extra, const double *values)
 {
-    return make(device, true, rows, cols, extra, values);
+    return make(device, device->backend->traits.parameter_type, true, rows, cols, extra, values);
+}
+
+bpt_matrix bpt_weights(bpt_device *device, int64_t rows, int64_t cols, int64_t extra, const double *values)
+{
+    return make(device, device->backend->traits.weight_type, true, rows, cols, extra, values);
+}
+
+bpt_matrix bpt_wide(bpt_device *device, int64_t rows, int64_t cols, int64_t extra, const double *values)
+{
+    return make(device, device->backend->traits.parameter_type, false, rows, cols, extra, values);
 }
 
 void bpt_put(const bpt_matrix *matrix, const double *values)

@@ -25,7 +25,7 @@ typedef struct bpt_matrix {
     bpt_device *device;
     bpi_matrix view; /* what operations take; a vector has one row */
     bpi_type type;
-    bool parameter;
+    bool zero_padded;
     size_t bytes;
 } bpt_matrix;
 
@@ -34,6 +34,9 @@ typedef struct bpt_matrix {
  * output that nobody wrote. */
 bpt_matrix bpt_activations(bpt_device *device, int64_t rows, int64_t cols, int64_t extra, const double *values);
 bpt_matrix bpt_parameters(bpt_device *device, int64_t rows, int64_t cols, int64_t extra, const double *values);
+/* A weight as products read it; and activations of the last layer, in the type of parameters. */
+bpt_matrix bpt_weights(bpt_device *device, int64_t rows, int64_t cols, int64_t extra, const double *values);
+bpt_matrix bpt_wide(bpt_device *device, int64_t rows, int64_t cols, int64_t extra, const double *values);
 
 void bpt_put(const bpt_matrix *matrix, const double *values);
 /* Dense values; fails the test where the padding is not what bpt_put left there. Made by bpt_doubles. */

@@ -29,13 +29,21 @@ static bp_loss loss_of(const char *name)
 
 bpt_network bpt_network_open(const json_t *entry, const char *backend)
 {
+    return bpt_network_open_in(entry, backend, BP_PRECISION_DEFAULT);
+}
+
+bpt_network bpt_network_open_in(const json_t *entry, const char *backend, bp_precision precision)
+{
     bpt_network n = {0};
     char path[4][512];
     const char *files[4] = {"x.npy", "y.npy", "weights.safetensors", "grads.safetensors"};
     for (int i = 0; i < 4; i++)
         snprintf(path[i], sizeof path[i], "%s%s/%s", GOLDEN, bpt_network_text(entry, "name"), files[i]);
-    bp_context_options context_options = {
-        .struct_size = sizeof context_options, .backend = backend, .threads = 2, .plugin_dir = BP_BINARY_DIR};
+    bp_context_options context_options = {.struct_size = sizeof context_options,
+                                          .backend = backend,
+                                          .precision = precision,
+                                          .threads = 2,
+                                          .plugin_dir = BP_BINARY_DIR};
     bp_status status = bp_context_create(&context_options, &n.context);
     bpt_ok(n.context, status, backend);
     bp_loss loss = loss_of(bpt_network_text(entry, "loss"));

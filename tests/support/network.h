@@ -27,6 +27,7 @@ json_t *bpt_network_manifest(void); /* manifest.json */
 const char *bpt_network_text(const json_t *entry, const char *key);
 
 bpt_network bpt_network_open(const json_t *entry, const char *backend);
+bpt_network bpt_network_open_in(const json_t *entry, const char *backend, bp_precision precision);
 void bpt_network_close(bpt_network *n);
 
 /* PyTorch's tensor of that name, f64 [count]; to be freed. */

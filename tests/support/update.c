@@ -58,6 +58,18 @@ void bpt_update_prepare(bpt_device *device, const bpi_hyper *hyper, const double
     bpt_release(&array);
 }
 
+/* The copy that products read is the parameters, rounded; where nothing was updated it stays as it was. */
+static void check_weights(const bpt_matrix *weights, const double *parameters, bool nonfinite)
+{
+    const double *copy = bpt_get(weights);
+    for (int64_t k = 0; k < weights->view.cols; ++k) {
+        double want = bpt_rounded(weights->type, parameters[k]);
+        cr_assert(nonfinite ? isnan(copy[k]) : copy[k] == want || (isnan(copy[k]) && isnan(want)),
+                  "%s: weight %lld became %g, of the parameter %g", weights->device->target->name, (long long)k,
+                  copy[k], parameters[k]);
+    }
+}
+
 void bpt_update_step(bpt_device *device, const bpi_hyper *hyper, bpt_update_values *values, bpi_step_state *state)
 {
     bpt_update_prepare(device, hyper, values->gradients, values->count, state);
@@ -74,6 +86,8 @@ void bpt_update_apply(bpt_device *device, const bpi_hyper *hyper, bpt_update_val
     bpt_matrix state1 = bpt_parameters(device, 1, values->count, 1, values->state1);
     bpt_matrix state2 = bpt_parameters(device, 1, values->count, 1, values->state2);
     bpi_step_state *memory = bpt_upload(device, state, sizeof *state);
+    bpt_matrix weights = bpt_weights(device, 1, values->count, 1, NULL);
+    bool copies = device->backend->traits.weight_type != device->backend->traits.parameter_type;
     bpi_update_args args = {.hyper = hyper,
                             .state = memory,
                             .count = values->behind ? values->count : parameters.view.ld,
@@ -84,6 +98,8 @@ void bpt_update_apply(bpt_device *device, const bpi_hyper *hyper, bpt_update_val
         args.average = average.view.data;
         args.averaged = parameters.view.ld;
     }
+    if (copies)
+        args.weights = weights.view.data;
     args.state1 = values->state1 ? state1.view.data : NULL;
     args.state2 = values->state2 ? state2.view.data : NULL;
     BPT_RUN(device, update, &args);
@@ -95,7 +111,10 @@ void bpt_update_apply(bpt_device *device, const bpi_hyper *hyper, bpt_update_val
     values->average = values->average ? bpt_get(&average) : NULL;
     values->state1 = values->state1 ? bpt_get(&state1) : NULL;
     values->state2 = values->state2 ? bpt_get(&state2) : NULL;
+    if (copies)
+        check_weights(&weights, values->parameters, state->nonfinite != 0);
     device->ops->release(device->backend, memory, sizeof after);
+    bpt_release(&weights);
     bpt_release(&parameters);
     bpt_release(&average);
     bpt_release(&gradients);
