@@ -78,8 +78,10 @@ static bool make_layer(bpb_products *products, int index, int threads, int64_t b
 bool bpb_products_create(bpb_products *products, int threads, int64_t batch, const int64_t *widths, int layers)
 {
     memset(products, 0, sizeof *products);
-    bpi_backend_options options = {
-        .precision = BP_PRECISION_F32, .threads = threads, {allocate, release, NULL}, &products->error};
+    bpi_backend_options options = {.precision = BP_PRECISION_F32,
+                                   .threads = threads,
+                                   .allocator = {allocate, release, NULL},
+                                   .error = &products->error};
     const bpi_ops *ops = bpi_cpu_ops();
     products->layers = layers;
     bool ok = layers <= BPB_MOST_LAYERS && ops->create(&options, &products->backend) == BP_STATUS_OK;

@@ -27,29 +27,63 @@ static const char *reason_of(const char *name, const bp_context *context)
     return text;
 }
 
-static void print_backend(const char *name, const bp_context *context, bp_status status)
+static bp_status make(const option_set *options, const char *name, bp_precision precision, bool emulates,
+                      bp_context **context)
 {
-    if (status == BP_STATUS_OK)
-        printf("%-10s %s; %s by default\n", name, bp_context_engine(context),
+    bp_context_options context_options = {.struct_size = sizeof context_options,
+                                          .backend = name,
+                                          .precision = precision,
+                                          .threads = (int)options->values.threads,
+                                          .emulate_bf16 = emulates};
+    return bp_context_create(&context_options, context);
+}
+
+/* The names of the precisions that a backend has here: by itself, or in emulation alone. */
+static json_t *precisions_of(const option_set *options, const char *name, bool emulated)
+{
+    json_t *list = json_array();
+    const char *precision;
+    for (int i = BP_PRECISION_F64; (precision = bp_precision_name((bp_precision)i)); i++) {
+        bp_context *plain = NULL, *emulating = NULL;
+        bool has = make(options, name, (bp_precision)i, false, &plain) == BP_STATUS_OK;
+        bool can = !has && emulated && make(options, name, (bp_precision)i, true, &emulating) == BP_STATUS_OK;
+        if (emulated ? can : has)
+            json_array_append_new(list, json_string(precision));
+        bp_context_destroy(plain);
+        bp_context_destroy(emulating);
+    }
+    return list;
+}
+
+static void print_list(const char *before, json_t *list)
+{
+    size_t index;
+    const json_t *value;
+    json_array_foreach(list, index, value) printf("%s%s", index ? ", " : before, json_string_value(value));
+    json_decref(list);
+}
+
+static void print_backend(const option_set *options, const char *name, const bp_context *context, bp_status status)
+{
+    if (status == BP_STATUS_OK) {
+        printf("%-10s %s; %s by default", name, bp_context_engine(context),
                bp_precision_name(bp_context_precision(context)));
-    else
+        print_list("; has ", precisions_of(options, name, false));
+        print_list("; emulates ", precisions_of(options, name, true));
+        printf("\n");
+    } else
         printf("%-10s not usable here: %s\n", name, reason_of(name, context));
 }
 
-static json_t *backend_value(const char *name, const bp_context *context, bp_status status)
+static json_t *backend_value(const option_set *options, const char *name, const bp_context *context, bp_status status)
 {
     if (status != BP_STATUS_OK)
         return json_pack("{ss sb ss ss}", "name", name, "usable", 0, "status", bp_status_name(status), "reason",
                          reason_of(name, context));
-    return json_pack("{ss sb ss ss si}", "name", name, "usable", 1, "engine", bp_context_engine(context), "precision",
-                     bp_precision_name(bp_context_precision(context)), "threads", bp_context_threads(context));
-}
-
-static bp_status make(const option_set *options, const char *name, bp_context **context)
-{
-    bp_context_options context_options = {
-        .struct_size = sizeof context_options, .backend = name, .threads = (int)options->values.threads};
-    return bp_context_create(&context_options, context);
+    return json_pack("{ss sb ss ss si so so}", "name", name, "usable", 1, "engine", bp_context_engine(context),
+                     "precision", bp_precision_name(bp_context_precision(context)), "threads",
+                     bp_context_threads(context), "precisions", precisions_of(options, name, false), "emulated",
+                     precisions_of(options, name, true));
 }
 
 static json_t *tell_backends(const option_set *options)
@@ -58,11 +92,11 @@ static json_t *tell_backends(const option_set *options)
     const char *name;
     for (int i = 0; (name = bp_backend_name(i)); i++) {
         bp_context *context = NULL;
-        bp_status status = make(options, name, &context);
+        bp_status status = make(options, name, BP_PRECISION_DEFAULT, false, &context);
         if (list)
-            json_array_append_new(list, backend_value(name, context, status));
+            json_array_append_new(list, backend_value(options, name, context, status));
         else
-            print_backend(name, context, status);
+            print_backend(options, name, context, status);
         bp_context_destroy(context);
     }
     return list;
@@ -75,7 +109,7 @@ static int run(option_set *options)
     if (!options->values.json)
         printf("backprop   %s\n", bp_version());
     json_t *list = tell_backends(options);
-    bp_status made = make(options, "auto", &context);
+    bp_status made = make(options, "auto", BP_PRECISION_DEFAULT, false, &context);
     if (made != BP_STATUS_OK)
         status = check_library(context, made);
     else if (list)

@@ -98,6 +98,8 @@ const option_spec compute_specs[COMPUTE_COUNT] = {
     {"backend", OPTION_WORD, offsetof(settings, backend), "NAME", "auto", "what computes", backend_names, 0, 0, 0},
     {"precision", OPTION_CHOICE, offsetof(settings, precision), "NAME", "default",
      "of products and activations; default is f64 for reference, f32 elsewhere", precision_names, 0, 0, 0},
+    {"emulate-bf16", OPTION_FLAG, offsetof(settings, emulate_bf16), NULL, NULL,
+     "allow bf16 on cpu, in f32 over rounded values: slower than f32", NULL, 0, 0, 0},
     {"threads", OPTION_COUNT, offsetof(settings, threads), "N", NULL, "of the CPU [all that the process may use]", NULL,
      1, 65536, 0},
 };
@@ -127,6 +129,7 @@ int net_context(const option_set *options, bp_context **context)
         .precision = (bp_precision)values->precision,
         .threads = (int)values->threads,
         .log = on_log,
+        .emulate_bf16 = values->emulate_bf16,
     };
     bp_status made = bp_context_create(&context_options, context); /* sets *context also where it fails */
     int status = check_options(*context, made);

@@ -30,6 +30,7 @@ typedef struct settings {
     /* all: session.c */
     const char *backend;
     int precision; /* bp_precision */
+    bool emulate_bf16;
     int64_t threads;
 
     /* one command's own */

@@ -109,6 +109,7 @@ static bp_status configure(bp_context *context, const bp_context_options *option
                         (int)options->precision);
     context->threads = options->threads ? options->threads : available_threads();
     context->precision = options->precision;
+    context->emulate_bf16 = options->emulate_bf16;
     if (options->plugin_dir) {
         size_t bytes = strlen(options->plugin_dir) + 1;
         BPI_TRY(bpi_alloc(context, bytes, "bp_context_create", (void **)&context->plugin_dir));
@@ -124,8 +125,8 @@ bp_status bp_context_create(const bp_context_options *options, bp_context **cont
     bp_context_options mine;
     bpi_error error = {""};
     bp_context early = {.error = error};
-    bp_status status =
-        bpi_options_copy(&early, "bp_context_options", options, sizeof(bp_context_options), sizeof mine, &mine);
+    bp_status status = bpi_options_copy(&early, "bp_context_options", options,
+                                        offsetof(bp_context_options, emulate_bf16), sizeof mine, &mine);
     bool half = !mine.allocator.allocate != !mine.allocator.release;
     bp_allocator allocator = mine.allocator.allocate && mine.allocator.release
                                  ? mine.allocator

@@ -14,6 +14,7 @@ struct bp_context {
     char *plugin_dir; /* NULL: not given */
     int threads;
     bp_precision precision; /* never DEFAULT once the backend is made */
+    bool emulate_bf16;
     bpi_backend *backend;   /* NULL in a context whose creation failed */
     char reason[1024];      /* why `auto` chose it */
 };

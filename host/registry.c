@@ -94,7 +94,8 @@ static bp_status make(bp_context *context, const backend_entry *entry, bp_precis
     bpi_backend_options options = {.precision = precision == BP_PRECISION_DEFAULT ? entry->precision : precision,
                                    .threads = context->threads,
                                    .allocator = context->allocator,
-                                   .error = &context->error};
+                                   .error = &context->error,
+                                   .emulate_bf16 = context->emulate_bf16};
     return ops->create(&options, backend);
 }
 

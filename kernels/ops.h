@@ -55,6 +55,7 @@ typedef struct bpi_backend_options {
     int threads;            /* >= 1 */
     bp_allocator allocator; /* complete: never zeroed */
     bpi_error *error;
+    bool emulate_bf16; /* see bp_context_options */
 } bpi_backend_options;
 
 typedef struct bpi_traits {

@@ -124,12 +124,33 @@ static void plain_release(void *user, void *memory, size_t bytes)
     free(memory);
 }
 
+/* Bf16 that would be slower than f32 is nothing to fall into without asking for it. */
+Test(backend, cpu_emulates_bf16_where_it_is_asked_to_by_name_alone)
+{
+    bpi_error error = {{0}};
+    bpi_backend *backend = NULL;
+    bpi_backend_options options = {.precision = BP_PRECISION_BF16,
+                                   .threads = 1,
+                                   .allocator = {plain_allocate, plain_release, NULL},
+                                   .error = &error};
+    cr_assert_eq(bpi_cpu_ops()->create(&options, &backend), BP_STATUS_UNSUPPORTED);
+    cr_assert(!backend && strstr(error.text, "emulate_bf16"), "%s", error.text);
+    options.emulate_bf16 = true;
+    cr_assert_eq(bpi_cpu_ops()->create(&options, &backend), BP_STATUS_OK, "%s", error.text);
+    cr_assert(backend->traits.activation_type == BPI_TYPE_BF16 && strstr(backend->traits.engine, "bf16 emulated"));
+    backend->ops->destroy(backend);
+}
+
 Test(backend, creation_without_memory_is_a_status_with_words)
 {
     for (int t = 0; bpt_target_at(t); ++t) {
         bpi_error error = {{0}};
         bpi_backend *backend = (bpi_backend *)&error;
-        bpi_backend_options options = {bpt_target_at(t)->precision, 1, {no_memory, never_called, NULL}, &error};
+        bpi_backend_options options = {.precision = bpt_target_at(t)->precision,
+                                       .threads = 1,
+                                       .allocator = {no_memory, never_called, NULL},
+                                       .error = &error,
+                                       .emulate_bf16 = true};
         cr_assert_eq(bpt_target_at(t)->ops()->create(&options, &backend), BP_STATUS_OUT_OF_MEMORY);
         cr_assert(!backend && error.text[0], "%s", bpt_target_at(t)->name);
     }
@@ -141,8 +162,10 @@ Test(backend, a_precision_it_does_not_have_is_unsupported_and_named)
         bpi_error error = {{0}};
         bpi_backend *backend = NULL;
         bool f64 = bpt_target_at(t)->precision == BP_PRECISION_F64;
-        bpi_backend_options options = {
-            f64 ? BP_PRECISION_F32 : BP_PRECISION_F64, 1, {plain_allocate, plain_release, NULL}, &error};
+        bpi_backend_options options = {.precision = f64 ? BP_PRECISION_F32 : BP_PRECISION_F64,
+                                       .threads = 1,
+                                       .allocator = {plain_allocate, plain_release, NULL},
+                                       .error = &error};
         cr_assert_eq(bpt_target_at(t)->ops()->create(&options, &backend), BP_STATUS_UNSUPPORTED, "%s",
                      bpt_target_at(t)->name);
         cr_assert(!backend && strstr(error.text, f64 ? "f32" : "f64"), "%s: %s", bpt_target_at(t)->name, error.text);

@@ -4,6 +4,7 @@
 #ifndef BACKPROP_CONTEXT_H
 #define BACKPROP_CONTEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -54,6 +55,8 @@ typedef struct bp_context_options {
     bp_allocator allocator; /* zeroed: aligned_alloc and free */
     bp_log_callback log;    /* NULL: silence */
     void *log_user;
+    bool emulate_bf16; /* since 0.2: allows precision bf16 on `cpu`, in f32 over values rounded to bf16: slower than f32
+                        */
 } bp_context_options;
 
 /* Makes a context. options may be NULL (all defaults).

@@ -1,5 +1,5 @@
 /* backend.c: makes the cpu backend and lists its operations; what they do is in the files named after them. */
-#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/bf16.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -29,7 +29,7 @@ static void destroy(bpi_backend *backend)
     allocator.release(allocator.user, cpu, sizeof *cpu);
 }
 
-static void describe(bpi_cpu *cpu)
+static void describe(bpi_cpu *cpu, bool bf16)
 {
     bpi_traits *traits = &cpu->backend.traits;
     traits->activation_type = BPI_TYPE_F32;
@@ -37,19 +37,27 @@ static void describe(bpi_cpu *cpu)
     traits->weight_type = BPI_TYPE_F32;
     traits->alignment = 4;
     traits->host_memory = true;
+    if (bf16)
+        bpi_cpu_bf16_choose(&cpu->ops, traits);
     char gemm[48];
     bpi_cpu_gemm_version(gemm, sizeof gemm);
-    snprintf(traits->engine, sizeof traits->engine, "%s, %s, %d thread%s", gemm, cpu->loops->isa, cpu->threads,
-             cpu->threads == 1 ? "" : "s");
+    snprintf(traits->engine, sizeof traits->engine, "%s, %s%s, %d thread%s", gemm, cpu->loops->isa,
+             bf16 ? ", bf16 emulated in f32" : "", cpu->threads, cpu->threads == 1 ? "" : "s");
 }
 
 static bp_status create(const bpi_backend_options *options, bpi_backend **backend)
 {
     assert(options && options->allocator.allocate && options->allocator.release && options->threads >= 1 && backend);
     *backend = NULL;
-    if (options->precision != BP_PRECISION_F32)
+    bool bf16 = options->precision == BP_PRECISION_BF16;
+    if (bf16 && !options->emulate_bf16)
+        return bpi_fail(
+            options->error, BP_STATUS_UNSUPPORTED,
+            "backend cpu: precision bf16 is there in emulation alone, in f32 and slower than it; ask for it "
+            "with emulate_bf16 (--emulate-bf16), or use f32");
+    if (options->precision != BP_PRECISION_F32 && !bf16)
         return bpi_fail(options->error, BP_STATUS_UNSUPPORTED,
-                        "backend cpu: precision %s is not supported, it computes in f32 alone",
+                        "backend cpu: precision %s is not supported, it computes in f32",
                         precision_word(options->precision));
     const bpi_cpu_loops *loops;
     BPI_TRY(bpi_cpu_loops_choose(options->error, &loops));
@@ -58,7 +66,8 @@ static bp_status create(const bpi_backend_options *options, bpi_backend **backen
     if (!cpu)
         return bpi_fail(options->error, BP_STATUS_OUT_OF_MEMORY, "backend cpu: no memory for %zu bytes", sizeof *cpu);
     memset(cpu, 0, sizeof *cpu);
-    cpu->backend.ops = bpi_cpu_ops();
+    cpu->ops = *bpi_cpu_ops();
+    cpu->backend.ops = &cpu->ops;
     cpu->backend.error = options->error;
     cpu->allocator = *allocator;
     cpu->threads = options->threads;
@@ -70,7 +79,7 @@ static bp_status create(const bpi_backend_options *options, bpi_backend **backen
         destroy(&cpu->backend);
         return status;
     }
-    describe(cpu);
+    describe(cpu, bf16);
     *backend = &cpu->backend;
     return BP_STATUS_OK;
 }

@@ -15,6 +15,7 @@
 
 typedef struct bpi_cpu {
     bpi_backend backend; /* first: the host sees this part */
+    bpi_ops ops;         /* the table of this precision */
     bp_allocator allocator;
     int threads;
     bpi_cpu_pool *pool;

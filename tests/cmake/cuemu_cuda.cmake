@@ -36,6 +36,12 @@ function(bf16_test ENTRY NAME)
     set_tests_properties(${ENTRY} PROPERTIES TIMEOUT 1200 ENVIRONMENT "BP_TEST_PRECISION=bf16")
 endfunction()
 
+# The cpu backend emulates it.
+foreach(NAME bf16 bf16_networks backend hadamard bias_grad activation_forward activation_backward activation_derivative
+        linear_forward linear_input_grad linear_weight_grad load loss loss_edges update)
+    bf16_test(cpu_bf16_test_${NAME} test_${NAME})
+endforeach()
+
 if(TARGET backprop_cuda AND (TARGET cuemu_run OR BP_TEST_DEVICE))
     foreach(NAME backend hadamard bias_grad activation_forward activation_backward activation_derivative linear_forward
             linear_input_grad linear_weight_grad load loss loss_edges update update_prepare cuda_step weight_decay memory_limit

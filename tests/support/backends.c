@@ -18,7 +18,8 @@ static const bpi_ops *cuda_ops(void)
 }
 
 static const bpt_target reference = {"reference f64", bpi_reference_ops, BP_PRECISION_F64};
-static const bpt_target cpu[] = {{"cpu f32", bpi_cpu_ops, BP_PRECISION_F32}};
+static const bpt_target cpu[] = {{"cpu f32", bpi_cpu_ops, BP_PRECISION_F32},
+                                 {"cpu bf16, emulated", bpi_cpu_ops, BP_PRECISION_BF16}};
 static const bpt_target cuda[] = {{"cuda f32", cuda_ops, BP_PRECISION_F32}, {"cuda bf16", cuda_ops, BP_PRECISION_BF16}};
 
 bp_precision bpt_precision(void)
@@ -61,10 +62,14 @@ bpt_device *bpt_open(const bpt_target *target, int threads)
     device->roundoff = bpi_roundoff_of(target->precision);
     cr_assert_eq(device->ops->version, BPI_OPS_VERSION);
     cr_assert_eq(device->ops->struct_size, sizeof(bpi_ops));
-    bpi_backend_options options = {
-        target->precision, threads, {counting_allocate, counting_release, device}, &device->error};
+    bpi_backend_options options = {.precision = target->precision,
+                                   .threads = threads,
+                                   .allocator = {counting_allocate, counting_release, device},
+                                   .error = &device->error,
+                                   .emulate_bf16 = true};
     bp_status status = device->ops->create(&options, &device->backend);
     cr_assert_eq(status, BP_STATUS_OK, "%s: create: %s", target->name, device->error.text);
+    device->ops = device->backend->ops; /* of this precision */
     return device;
 }
 

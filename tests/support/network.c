@@ -42,6 +42,7 @@ bpt_network bpt_network_open_in(const json_t *entry, const char *backend, bp_pre
     bp_context_options context_options = {.struct_size = sizeof context_options,
                                           .backend = backend,
                                           .precision = precision,
+                                          .emulate_bf16 = true,
                                           .threads = 2,
                                           .plugin_dir = BP_BINARY_DIR};
     bp_status status = bp_context_create(&context_options, &n.context);
