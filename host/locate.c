@@ -48,7 +48,9 @@ static bp_status look(search *s, const char *what, int64_t block, const char *te
 static bp_status look_at_rows(search *s, const char *what, int64_t block, void *data, int64_t rows, int64_t cols,
                               int64_t ld)
 {
-    bpi_type type = s->trainer->context->backend->traits.activation_type;
+    const bp_model *model = s->trainer->model;
+    bool output = strcmp(what, "product") == 0 || strcmp(what, "activation") == 0 || strcmp(what, "output") == 0;
+    bpi_type type = output ? bpi_output_type(model, block - 1) : model->context->backend->traits.activation_type;
     return look(s, what, block, "", bpi_view(data, rows, cols, ld), type, s->first_row);
 }
 

@@ -71,7 +71,7 @@ static activated activate(bpt_device *device, bp_activation f, bpt_shape shape, 
     BPT_RUN(device, activation_forward, f, bpt_slope, from.view, a.view);
     bpi_matrix saved = bpi_activation_saves_z(f) ? from.view : a.view;
     BPT_RUN(device, activation_derivative, f, bpt_slope, saved, derivative.view);
-    bpi_activation_args args = {f, bpt_slope, saved, error.view, error.view, d_b.view.data, false};
+    bpi_activation_args args = {f, bpt_slope, saved, error.view, error.view, d_b.view.data, false, false};
     BPT_RUN(device, activation_backward, &args);
     activated out = {bpt_get(&a), bpt_get(&derivative), bpt_get(&error)};
     bpt_release(&from);
