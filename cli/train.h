@@ -33,8 +33,8 @@ bool report_step(void *user, const bp_progress *progress);
 /* Where --observe asks for it: has the trainer observed, and its observations and warnings written to metrics.jsonl. */
 int observe_begin(training *training);
 
-/* bp_nonfinite_callback, user is a training: a line of metrics.jsonl, and the batch and the parameters in a folder of the
- * run, with the command that computes them once more. */
+/* bp_nonfinite_callback, user is a training: a line of metrics.jsonl, and the batch and the parameters in a folder of
+ * the run, with the command that computes them once more. */
 void report_nonfinite(void *user, const bp_nonfinite_report *report);
 
 /* The result, as text or JSON. */

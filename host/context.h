@@ -15,8 +15,8 @@ struct bp_context {
     int threads;
     bp_precision precision; /* never DEFAULT once the backend is made */
     bool emulate_bf16;
-    bpi_backend *backend;   /* NULL in a context whose creation failed */
-    char reason[1024];      /* why `auto` chose it */
+    bpi_backend *backend; /* NULL in a context whose creation failed */
+    char reason[1024];    /* why `auto` chose it */
 };
 
 /* Host memory through the hooks: aligned to 64 bytes, zeroed. bytes 0 gives a valid pointer to nothing.
