@@ -82,7 +82,7 @@ static bp_status open_device(void)
 {
     memset(&cuda, 0, sizeof cuda);
     cuda.backend.error = &error;
-    return bpi_cuda_device_open(&cuda, BP_PRECISION_F32);
+    return bpi_cuda_device_open(&cuda, "f32");
 }
 
 static void expect(bp_status status, const char *first, const char *second)

@@ -6,7 +6,7 @@
 #include "kernels/math/loss.h"
 #include "kernels/math/philox.h"
 
-static const bpi_roundoff F32 = {0x1p-24, 0.0, 0.0, 0x1p-149};
+static const bpi_roundoff F32 = {.sum = 0x1p-24, .quantum = 0x1p-149};
 
 /* z of every size from 2^-20 to 100, and t near it, near 0, or in [0, 1]. */
 static void draw(uint64_t i, float *z, float *t)

@@ -7,7 +7,7 @@
 #include "kernels/math/optimizer.h"
 #include "kernels/math/philox.h"
 
-static const bpi_roundoff F32 = {0x1p-24, 0.0, 0.0, 0x1p-149};
+static const bpi_roundoff F32 = {.sum = 0x1p-24, .quantum = 0x1p-149};
 
 /* The step of an optimiser as torch.optim writes it, in double, from the state in *e; fills in what is after. */
 static double exact_step(const bpi_hyper *h, int64_t step, bpi_update_element *e)
