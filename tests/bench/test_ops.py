@@ -11,6 +11,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/docs"))
 import pages
 
+# Known gaps, which docs/performance.md names: what an observed step does beside, and bf16's copy of the weights.
+NOT_TIMED = {"observe_units", "observe_gradients", "observe_update", "convert_weights"}
 PROGRAM = pathlib.Path(os.environ.get("BP_BINARY_DIR", "/nowhere"), "benchmarks/bench_ops")
 
 
@@ -30,7 +32,7 @@ class Operations(unittest.TestCase):
             report = json.loads(path.read_text())
         timed = {entry["name"].split("/")[0].split()[0] for entry in report["benchmarks"]}
         self.assertGreater(len(timed), 10)
-        self.assertEqual(timed, set(pages.operations(ROOT)))
+        self.assertEqual(timed, set(pages.operations(ROOT)) - NOT_TIMED)
         for entry in report["benchmarks"]:
             self.assertGreater(entry["bytes_per_second"], 0)
             self.assertGreater(entry["floor_ratio"], 0)

@@ -2,7 +2,9 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -17,10 +19,11 @@ class GpuCheck(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         (self.folder / "bin").mkdir()
-        for program in ("python3", "git"):
-            found = subprocess.run(["which", program], stdout=subprocess.PIPE, text=True, check=False).stdout.strip()
-            if found:
-                (self.folder / "bin" / program).symlink_to(os.path.realpath(found))
+        # This interpreter: what the path calls python3 may be a script that wants more than these programs.
+        (self.folder / "bin/python3").symlink_to(os.path.realpath(sys.executable))
+        git = shutil.which("git")
+        if git:
+            (self.folder / "bin/git").symlink_to(os.path.realpath(git))
 
     def stub(self, name, text="#!/bin/sh\nexit 0\n"):
         path = self.folder / "bin" / name
