@@ -53,8 +53,9 @@ static void on_fault(int signal_number, siginfo_t *info, void *context)
 }
 
 /* With a key, access is a right of the thread that is changed in no time; mprotect goes through all pages that were
- * touched so far, and took most of the time of tests with many small operations. A signal handler begins without the
- * right, so that unlock sets it whatever the count. */
+ * touched so far, and took most of the time of tests with many small operations: without a key they are to be few and
+ * huge, where the kernel has such. A signal handler begins without the right, so that unlock sets it whatever the count.
+ */
 static void take_key(void)
 {
     key = pkey_alloc(0, PKEY_DISABLE_ACCESS);
@@ -62,6 +63,8 @@ static void take_key(void)
         (void)pkey_free(key);
         key = -1;
     }
+    if (key < 0)
+        (void)madvise(arena.base, arena.bytes, MADV_HUGEPAGE);
 }
 
 cue_arena *cue_arena_get(void)
