@@ -4,6 +4,7 @@
 
 #include "backprop/profile.h"
 #include "host/context.h"
+#include "host/model.h"
 #include "host/trainer.h"
 
 /* Products of n x n x n are tried from SMALLEST on, doubling, until one takes ENOUGH_S: large enough for the peak on a
@@ -27,13 +28,6 @@ static void give_back(arrays *a)
 {
     for (int i = 0; i < 3; i++)
         a->backend->ops->release(a->backend, a->memory[i], a->bytes[i]);
-}
-
-static int64_t leading_dimension(const bpi_backend *backend, int64_t cols)
-{
-    if (backend->ops->leading_dimension)
-        return backend->ops->leading_dimension(backend, cols);
-    return (cols + backend->traits.alignment - 1) / backend->traits.alignment * backend->traits.alignment;
 }
 
 /* Numbers like those of a network, [rows, cols] with zeros up to ld: a product of zeros costs less energy, and on some
@@ -92,7 +86,7 @@ static bp_status time_product(bpi_backend *backend, const bpi_linear_plan *plan,
 static bp_status try_product(bp_context *context, int64_t n, double *seconds)
 {
     bpi_backend *backend = context->backend;
-    int64_t ld = leading_dimension(backend, n);
+    int64_t ld = bpi_leading_dimension(backend, n);
     bpi_linear_spec spec = {.rows = n, .inputs = n, .outputs = n, .ld_x = ld, .ld_w = ld, .ld_a = ld};
     arrays a = {.backend = backend};
     bpi_linear_plan *plan = NULL;

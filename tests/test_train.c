@@ -257,7 +257,8 @@ Test(train, plans_the_memory_that_it_takes)
         BPT_OK(r.context, bp_trainer_create(r.model, &options, &r.trainer));
         double taken = (double)(c.live_bytes - before);
         /* The structs of the trainer and of its plans are not counted: a few KiB. */
-        cr_expect_leq(taken, (double)plan.total_bytes + 65536.0, "%s: %.0f taken, %.0f planned", backends[b], taken, (double)plan.total_bytes);
+        cr_expect_leq(taken, (double)plan.total_bytes + 65536.0, "%s: %.0f taken, %.0f planned", backends[b], taken,
+                      (double)plan.total_bytes);
         cr_expect_geq(taken, 0.95 * (double)plan.total_bytes, "%s", backends[b]);
         close_run(&r);
     }

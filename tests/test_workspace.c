@@ -25,9 +25,9 @@ static size_t wanted(bp_context *context, const bp_model *model, int64_t rows)
     bpi_linear_spec spec = {.rows = rows,
                             .inputs = INPUTS,
                             .outputs = WIDTH,
-                            .ld_x = INPUTS,
-                            .ld_w = INPUTS,
-                            .ld_a = WIDTH,
+                            .ld_x = bpi_leading_dimension(context->backend, INPUTS),
+                            .ld_w = bpi_leading_dimension(context->backend, INPUTS),
+                            .ld_a = bpi_leading_dimension(context->backend, WIDTH),
                             .gradients = true};
     return real->workspace_bytes(context->backend, &spec, model->parameter_count);
 }

@@ -48,6 +48,7 @@ bp_status bpi_cpu_reserve(bpi_backend *backend, size_t bytes);
 bp_status bpi_cpu_load(bpi_backend *backend, const bpi_load_args *args);
 
 /* linear.c */
+size_t bpi_cpu_linear_workspace(bpi_cpu *cpu, const bpi_linear_spec *spec);
 bp_status bpi_cpu_linear_plan(bpi_backend *backend, const bpi_linear_spec *spec, bpi_linear_plan **plan);
 void bpi_cpu_linear_unplan(bpi_backend *backend, bpi_linear_plan *plan);
 bp_status bpi_cpu_linear_forward(bpi_backend *backend, const bpi_linear_plan *plan, const void *x, const void *w,

@@ -30,8 +30,6 @@ typedef struct operands {
 struct bpi_cpu_gemm {
     bpi_cpu_gemm_engine *engine;
     dnnl_primitive_t primitive;
-    void *scratchpad;
-    size_t scratchpad_bytes; /* of all threads */
     operands per_thread[];
 };
 
@@ -151,11 +149,16 @@ static dnnl_status_t make_descriptors(const bpi_cpu_gemm_shape *shape, dnnl_engi
     return code;
 }
 
+static size_t scratchpad_bytes(const_dnnl_primitive_desc_t primitive)
+{
+    const dnnl_memory_desc_t *scratchpad = dnnl_primitive_desc_query_md(primitive, dnnl_query_scratchpad_md, 0);
+    return ((scratchpad ? dnnl_memory_desc_get_size(scratchpad) : 0) + 63) / 64 * 64;
+}
+
 static dnnl_status_t make_operands(bpi_cpu_gemm *gemm, const descriptors *d)
 {
     dnnl_engine_t engine = gemm->engine->engine;
     const dnnl_memory_desc_t *scratchpad = dnnl_primitive_desc_query_md(d->primitive, dnnl_query_scratchpad_md, 0);
-    size_t each = gemm->scratchpad_bytes / (size_t)gemm->engine->threads;
     dnnl_status_t code = dnnl_success;
     for (int t = 0; t < gemm->engine->threads && code == dnnl_success; ++t) {
         operands *own = &gemm->per_thread[t];
@@ -164,9 +167,8 @@ static dnnl_status_t make_operands(bpi_cpu_gemm *gemm, const descriptors *d)
             code = dnnl_memory_create(&own->b, &d->b, engine, DNNL_MEMORY_NONE);
         if (code == dnnl_success)
             code = dnnl_memory_create(&own->c, &d->c, engine, DNNL_MEMORY_NONE);
-        if (code == dnnl_success && each)
-            code =
-                dnnl_memory_create(&own->scratchpad, scratchpad, engine, (char *)gemm->scratchpad + (size_t)t * each);
+        if (code == dnnl_success && scratchpad_bytes(d->primitive))
+            code = dnnl_memory_create(&own->scratchpad, scratchpad, engine, DNNL_MEMORY_NONE);
     }
     return code;
 }
@@ -179,19 +181,23 @@ static size_t held_bytes(const bpi_cpu_gemm_engine *engine)
 static bp_status build(bpi_cpu_gemm *gemm, const descriptors *d)
 {
     bpi_cpu_gemm_engine *engine = gemm->engine;
-    const dnnl_memory_desc_t *scratchpad = dnnl_primitive_desc_query_md(d->primitive, dnnl_query_scratchpad_md, 0);
-    size_t each = ((scratchpad ? dnnl_memory_desc_get_size(scratchpad) : 0) + 63) / 64 * 64;
-    if (each) {
-        size_t bytes = each * (size_t)engine->threads;
-        gemm->scratchpad = engine->allocator.allocate(engine->allocator.user, bytes, 64);
-        if (!gemm->scratchpad)
-            return bpi_fail(engine->error, BP_STATUS_OUT_OF_MEMORY, "backend cpu: no memory for %zu bytes", bytes);
-        gemm->scratchpad_bytes = bytes;
-    }
     dnnl_status_t code = dnnl_primitive_create(&gemm->primitive, d->primitive);
     if (code == dnnl_success)
         code = make_operands(gemm, d);
     return code == dnnl_success ? BP_STATUS_OK : bpi_cpu_gemm_fail(engine->error, "making a matrix product", (int)code);
+}
+
+size_t bpi_cpu_gemm_scratchpad(bpi_cpu_gemm_engine *engine, const bpi_cpu_gemm_shape *shape)
+{
+    int threads = omp_get_max_threads();
+    omp_set_num_threads(1);
+    descriptors d;
+    memset(&d, 0, sizeof d);
+    size_t bytes = make_descriptors(shape, engine->engine, &d) == dnnl_success ? scratchpad_bytes(d.primitive) : 0;
+    if (d.primitive)
+        dnnl_primitive_desc_destroy(d.primitive);
+    omp_set_num_threads(threads);
+    return bytes;
 }
 
 bp_status bpi_cpu_gemm_create(bpi_cpu_gemm_engine *engine, const bpi_cpu_gemm_shape *shape, bpi_cpu_gemm **result)
@@ -237,8 +243,6 @@ void bpi_cpu_gemm_destroy(bpi_cpu_gemm *gemm)
     }
     if (gemm->primitive)
         dnnl_primitive_destroy(gemm->primitive);
-    if (gemm->scratchpad)
-        engine->allocator.release(engine->allocator.user, gemm->scratchpad, gemm->scratchpad_bytes);
     engine->allocator.release(engine->allocator.user, gemm, held_bytes(engine));
 }
 
@@ -252,15 +256,18 @@ static void *handle(const float *data)
     return pointer.to;
 }
 
-int bpi_cpu_gemm_run(const bpi_cpu_gemm *gemm, int thread, const float *a, const float *b, float *c)
+int bpi_cpu_gemm_run(const bpi_cpu_gemm *gemm, int thread, void *scratchpad, const float *a, const float *b, float *c)
 {
     assert(thread >= 0 && thread < gemm->engine->threads);
     const operands *own = &gemm->per_thread[thread];
+    assert(!own->scratchpad || scratchpad);
     dnnl_status_t code = dnnl_memory_set_data_handle(own->a, handle(a));
     if (code == dnnl_success)
         code = dnnl_memory_set_data_handle(own->b, handle(b));
     if (code == dnnl_success)
         code = dnnl_memory_set_data_handle(own->c, c);
+    if (code == dnnl_success && own->scratchpad)
+        code = dnnl_memory_set_data_handle(own->scratchpad, scratchpad);
     if (code != dnnl_success)
         return (int)code;
     dnnl_exec_arg_t arguments[] = {{DNNL_ARG_SRC, own->a},

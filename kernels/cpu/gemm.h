@@ -30,12 +30,15 @@ void bpi_cpu_gemm_engine_destroy(bpi_cpu_gemm_engine *engine); /* accepts NULL *
 /* "oneDNN 2.6.3" */
 void bpi_cpu_gemm_version(char *text, size_t bytes);
 
+/* Bytes, a multiple of 64, that a run of such a product needs for its temporaries; 0 where there is no such product. */
+size_t bpi_cpu_gemm_scratchpad(bpi_cpu_gemm_engine *engine, const bpi_cpu_gemm_shape *shape);
 bp_status bpi_cpu_gemm_create(bpi_cpu_gemm_engine *engine, const bpi_cpu_gemm_shape *shape, bpi_cpu_gemm **gemm);
 void bpi_cpu_gemm_destroy(bpi_cpu_gemm *gemm); /* accepts NULL */
 
 /* Runs in the calling thread alone, as number `thread` of the engine's threads: two threads with different numbers may
- * run the same product at the same time. Returns 0, or oneDNN's status for bpi_cpu_gemm_fail. */
-int bpi_cpu_gemm_run(const bpi_cpu_gemm *gemm, int thread, const float *a, const float *b, float *c);
+ * run the same product at the same time, each with a scratchpad of its own (NULL where it needs none). Returns 0, or
+ * oneDNN's status for bpi_cpu_gemm_fail. */
+int bpi_cpu_gemm_run(const bpi_cpu_gemm *gemm, int thread, void *scratchpad, const float *a, const float *b, float *c);
 
 bp_status bpi_cpu_gemm_fail(bpi_error *error, const char *what, int code);
 

@@ -14,7 +14,8 @@ static int64_t length_at(int64_t whole, int64_t each, int64_t first)
     return whole - first < each ? whole - first : each;
 }
 
-static bp_status plan_tiled(bpi_cpu *cpu, bpi_cpu_cut cut, bpi_cpu_gemm_shape shape, bpi_cpu_tiled *tiled)
+static bp_status plan_tiled(bpi_cpu_cut cut, bpi_cpu_gemm_shape shape, bpi_cpu_tiled *tiled,
+                            bpi_cpu_product_visit visit, void *context)
 {
     int64_t tiles = (cut.rows.rows + cut.rows.tile - 1) / cut.rows.tile;
     tiled->cut = cut;
@@ -22,7 +23,7 @@ static bp_status plan_tiled(bpi_cpu *cpu, bpi_cpu_cut cut, bpi_cpu_gemm_shape sh
         for (int last_piece = cut.pieces > 1 ? 0 : 1; last_piece < 2; ++last_piece) {
             shape.m = last_tile ? cut.rows.rows - (tiles - 1) * cut.rows.tile : cut.rows.tile;
             shape.n = last_piece ? cut.cols - (cut.pieces - 1) * cut.piece : cut.piece;
-            BPI_TRY(bpi_cpu_gemm_create(cpu->engine, &shape, &tiled->gemm[last_tile][last_piece]));
+            BPI_TRY(visit(context, &shape, &tiled->gemm[last_tile][last_piece]));
         }
     return BP_STATUS_OK;
 }
@@ -33,7 +34,8 @@ static void unplan_tiled(bpi_cpu_tiled *tiled)
         bpi_cpu_gemm_destroy(tiled->gemm[i >> 1][i & 1]);
 }
 
-static bp_status plan_products(bpi_cpu *cpu, bpi_linear_plan *plan)
+/* Cuts the products of plan->spec, and visits one of each shape. */
+static bp_status plan_products(bpi_linear_plan *plan, bpi_cpu_product_visit visit, void *context)
 {
     const bpi_linear_spec *spec = &plan->spec;
     bpi_cpu_gemm_shape forward = {.k = spec->inputs,
@@ -42,7 +44,7 @@ static bp_status plan_products(bpi_cpu *cpu, bpi_linear_plan *plan)
                                   .b_row_stride = 1,
                                   .b_col_stride = spec->ld_w,
                                   .ld_c = spec->ld_a};
-    BPI_TRY(plan_tiled(cpu, bpi_cpu_cut_of_forward(spec), forward, &plan->forward));
+    BPI_TRY(plan_tiled(bpi_cpu_cut_of_forward(spec), forward, &plan->forward, visit, context));
     if (spec->gradients && spec->input_grad) {
         bpi_cpu_gemm_shape input_grad = {.k = spec->outputs,
                                          .a_row_stride = spec->ld_a,
@@ -50,9 +52,54 @@ static bp_status plan_products(bpi_cpu *cpu, bpi_linear_plan *plan)
                                          .b_row_stride = spec->ld_w,
                                          .b_col_stride = 1,
                                          .ld_c = spec->ld_x};
-        BPI_TRY(plan_tiled(cpu, bpi_cpu_cut_of_input_grad(spec), input_grad, &plan->input_grad));
+        BPI_TRY(plan_tiled(bpi_cpu_cut_of_input_grad(spec), input_grad, &plan->input_grad, visit, context));
     }
-    return spec->gradients ? bpi_cpu_weight_grad_plan(cpu, plan) : BP_STATUS_OK;
+    return spec->gradients ? bpi_cpu_weight_grad_plan(plan, visit, context) : BP_STATUS_OK;
+}
+
+static bp_status make_product(void *context, const bpi_cpu_gemm_shape *shape, bpi_cpu_gemm **gemm)
+{
+    bpi_cpu *cpu = context;
+    return bpi_cpu_gemm_create(cpu->engine, shape, gemm);
+}
+
+typedef struct measure {
+    bpi_cpu *cpu;
+    size_t bytes;
+} measure;
+
+static bp_status measure_product(void *context, const bpi_cpu_gemm_shape *shape, bpi_cpu_gemm **gemm)
+{
+    (void)gemm;
+    measure *largest = context;
+    size_t bytes = bpi_cpu_gemm_scratchpad(largest->cpu->engine, shape);
+    largest->bytes = bytes > largest->bytes ? bytes : largest->bytes;
+    return BP_STATUS_OK;
+}
+
+/* Bytes of temporaries that the products of a layer need in each thread. */
+static size_t scratch_bytes(bpi_cpu *cpu, const bpi_linear_spec *spec)
+{
+    bpi_linear_plan plan;
+    memset(&plan, 0, sizeof plan);
+    plan.spec = *spec;
+    measure largest = {cpu, 0};
+    (void)plan_products(&plan, measure_product, &largest);
+    return largest.bytes;
+}
+
+/* Bytes of partial results that the products of a layer leave in the workspace. */
+static size_t partial_bytes(const bpi_linear_spec *spec)
+{
+    size_t bytes = bpi_cpu_sums_bytes(bpi_cpu_cut_of_input_grad(spec).rows, spec->inputs);
+    bpi_cpu_weight_split split = bpi_cpu_split_weight_grad(spec);
+    size_t parts = split.parts > 1 ? (size_t)(split.parts * spec->outputs * spec->ld_w) * sizeof(float) : 0;
+    return ((bytes > parts ? bytes : parts) + 63) / 64 * 64;
+}
+
+size_t bpi_cpu_linear_workspace(bpi_cpu *cpu, const bpi_linear_spec *spec)
+{
+    return partial_bytes(spec) + (size_t)cpu->threads * scratch_bytes(cpu, spec);
 }
 
 bp_status bpi_cpu_linear_plan(bpi_backend *backend, const bpi_linear_spec *spec, bpi_linear_plan **result)
@@ -66,7 +113,9 @@ bp_status bpi_cpu_linear_plan(bpi_backend *backend, const bpi_linear_spec *spec,
         return bpi_fail(backend->error, BP_STATUS_OUT_OF_MEMORY, "backend cpu: no memory for %zu bytes", sizeof *plan);
     memset(plan, 0, sizeof *plan);
     plan->spec = *spec;
-    bp_status status = plan_products(cpu, plan);
+    plan->scratch_at = partial_bytes(spec);
+    plan->scratch_bytes = scratch_bytes(cpu, spec);
+    bp_status status = plan_products(plan, make_product, cpu);
     if (status != BP_STATUS_OK) {
         bpi_cpu_linear_unplan(backend, plan);
         return status;
@@ -90,6 +139,7 @@ void bpi_cpu_linear_unplan(bpi_backend *backend, bpi_linear_plan *plan)
 
 typedef struct product {
     bpi_cpu *cpu;
+    const bpi_linear_plan *plan;
     const bpi_cpu_tiled *tiled;
     const float *left, *right;     /* [rows,k] and the weights */
     int64_t ld_left, right_stride; /* from one column of the product to the next, in the weights */
@@ -137,7 +187,8 @@ static void multiply(product *work, const block *at, int thread)
 {
     const bpi_cpu_cut *cut = &work->tiled->cut;
     bool last_tile = at->row + at->rows == cut->rows.rows, last_piece = at->col + at->cols == cut->cols;
-    int code = bpi_cpu_gemm_run(work->tiled->gemm[last_tile][last_piece], thread, work->left + at->row * work->ld_left,
+    int code = bpi_cpu_gemm_run(work->tiled->gemm[last_tile][last_piece], thread,
+                                bpi_cpu_scratchpad(work->cpu, work->plan, thread), work->left + at->row * work->ld_left,
                                 work->right + at->col * work->right_stride, tile_of(work->out, work->ld_out, at).data);
     int none = 0;
     if (code)
@@ -199,6 +250,7 @@ bp_status bpi_cpu_linear_forward(bpi_backend *backend, const bpi_linear_plan *pl
 {
     assert(!bias == !plan->spec.bias);
     product work = {.cpu = bpi_cpu_of(backend),
+                    .plan = plan,
                     .tiled = &plan->forward,
                     .left = x,
                     .right = w,
@@ -217,6 +269,7 @@ static product product_of_input_grad(bpi_backend *backend, const bpi_linear_plan
 {
     assert(plan->spec.gradients && plan->spec.input_grad);
     product work = {.cpu = bpi_cpu_of(backend),
+                    .plan = plan,
                     .tiled = &plan->input_grad,
                     .left = delta,
                     .right = w,

@@ -16,10 +16,23 @@ struct bpi_linear_plan {
     bpi_cpu_tiled forward, input_grad;
     bpi_cpu_weight_split split;
     bpi_cpu_gemm *weight_grad[2][2][2]; /* [last piece][last part][accumulate], each where it differs and is needed */
+    /* Where the products' temporaries stand in the workspace, behind the partial results: those of thread t at
+     * scratch_at + t scratch_bytes. */
+    size_t scratch_at, scratch_bytes;
 };
 
-/* weight_grad.c: makes and frees the products of the weight gradient. */
-bp_status bpi_cpu_weight_grad_plan(bpi_cpu *cpu, bpi_linear_plan *plan);
+/* What is done with each product of a plan: its shape, and where the plan holds it. */
+typedef bp_status (*bpi_cpu_product_visit)(void *context, const bpi_cpu_gemm_shape *shape, bpi_cpu_gemm **gemm);
+
+static inline void *bpi_cpu_scratchpad(const bpi_cpu *cpu, const bpi_linear_plan *plan, int thread)
+{
+    if (!plan->scratch_bytes)
+        return NULL;
+    return (char *)cpu->workspace + plan->scratch_at + (size_t)thread * plan->scratch_bytes;
+}
+
+/* weight_grad.c: cuts, visits and frees the products of the weight gradient. */
+bp_status bpi_cpu_weight_grad_plan(bpi_linear_plan *plan, bpi_cpu_product_visit visit, void *context);
 void bpi_cpu_weight_grad_unplan(bpi_linear_plan *plan);
 
 #endif

@@ -76,17 +76,11 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-/* One row of column sums for each group of rows. */
-static size_t sums_bytes(bpi_cpu_rows cut, int64_t cols)
-{
-    return (size_t)(cut.groups * bpi_cpu_round_up(cols, BPI_CPU_LINE_FLOATS)) * sizeof(float);
-}
-
 static size_t loss_bytes(const bpi_cpu *cpu, bpi_cpu_rows cut, int64_t cols)
 {
     size_t totals = (size_t)bpi_cpu_round_up(cut.groups, 4) * sizeof(bpi_cpu_loss_sums);
     int64_t scratch = bpi_cpu_round_up(bpi_cpu_loss_scratch(cols), BPI_CPU_LINE_FLOATS);
-    return totals + (size_t)(cpu->threads * scratch) * sizeof(float) + sums_bytes(cut, cols);
+    return totals + (size_t)(cpu->threads * scratch) * sizeof(float) + bpi_cpu_sums_bytes(cut, cols);
 }
 
 size_t bpi_cpu_workspace_bytes(bpi_backend *backend, const bpi_linear_spec *spec, int64_t parameter_count)
@@ -94,13 +88,9 @@ size_t bpi_cpu_workspace_bytes(bpi_backend *backend, const bpi_linear_spec *spec
     size_t bytes = (size_t)bpi_cpu_chunks(parameter_count) * sizeof(bpi_cpu_square_sum);
     bpi_cpu_rows loop = bpi_cpu_rows_of_loop(spec->rows, spec->outputs);
     bytes = larger(bytes, loss_bytes(bpi_cpu_of(backend), loop, spec->outputs));
-    bytes = larger(bytes, sums_bytes(bpi_cpu_cut_of_input_grad(spec).rows, spec->inputs));
-    bytes = larger(bytes, sums_bytes(bpi_cpu_rows_of_loop(spec->rows, spec->inputs), spec->inputs));
-    bytes = larger(bytes, bpi_cpu_block_workspace(spec->rows, spec->outputs));
-    bpi_cpu_weight_split split = bpi_cpu_split_weight_grad(spec);
-    if (split.parts > 1)
-        bytes = larger(bytes, (size_t)(split.parts * spec->outputs * spec->ld_w) * sizeof(float));
-    return bytes;
+    bytes = larger(bytes, bpi_cpu_linear_workspace(bpi_cpu_of(backend), spec));
+    bytes = larger(bytes, bpi_cpu_sums_bytes(bpi_cpu_rows_of_loop(spec->rows, spec->inputs), spec->inputs));
+    return larger(bytes, bpi_cpu_block_workspace(spec->rows, spec->outputs));
 }
 
 bp_status bpi_cpu_reserve(bpi_backend *backend, size_t bytes)

@@ -123,3 +123,8 @@ int bpi_cpu_threads_for_loop(int threads, int64_t elements)
 {
     return elements < BPI_CPU_CHUNK ? 1 : threads;
 }
+
+size_t bpi_cpu_sums_bytes(bpi_cpu_rows cut, int64_t cols)
+{
+    return (size_t)(cut.groups * bpi_cpu_round_up(cols, BPI_CPU_LINE_FLOATS)) * sizeof(float);
+}

@@ -62,4 +62,7 @@ static inline int64_t bpi_cpu_round_up(int64_t value, int64_t multiple)
     return (value + multiple - 1) / multiple * multiple;
 }
 
+/* Bytes of one row of column sums for each group of rows. */
+size_t bpi_cpu_sums_bytes(bpi_cpu_rows cut, int64_t cols);
+
 #endif

@@ -10,7 +10,8 @@ static int64_t last(int64_t whole, int64_t each, int64_t count)
     return whole - each * (count - 1);
 }
 
-static bp_status plan_kind(bpi_cpu *cpu, bpi_linear_plan *plan, int last_piece, int last_part, bool accumulate)
+static bp_status plan_kind(bpi_linear_plan *plan, int last_piece, int last_part, bool accumulate,
+                           bpi_cpu_product_visit visit, void *context)
 {
     const bpi_linear_spec *spec = &plan->spec;
     const bpi_cpu_weight_split *split = &plan->split;
@@ -25,17 +26,17 @@ static bp_status plan_kind(bpi_cpu *cpu, bpi_linear_plan *plan, int last_piece, 
         .ld_c = spec->ld_w,
         .accumulate = accumulate,
     };
-    return bpi_cpu_gemm_create(cpu->engine, &shape, &plan->weight_grad[last_piece][last_part][accumulate]);
+    return visit(context, &shape, &plan->weight_grad[last_piece][last_part][accumulate]);
 }
 
-bp_status bpi_cpu_weight_grad_plan(bpi_cpu *cpu, bpi_linear_plan *plan)
+bp_status bpi_cpu_weight_grad_plan(bpi_linear_plan *plan, bpi_cpu_product_visit visit, void *context)
 {
     plan->split = bpi_cpu_split_weight_grad(&plan->spec);
     const bpi_cpu_weight_split *split = &plan->split;
     for (int piece = split->pieces > 1 ? 0 : 1; piece < 2; ++piece)
         for (int part = split->parts > 1 ? 0 : 1; part < 2; ++part)
             for (int accumulate = 0; accumulate < (split->parts > 1 ? 1 : 2); ++accumulate)
-                BPI_TRY(plan_kind(cpu, plan, piece, part, accumulate));
+                BPI_TRY(plan_kind(plan, piece, part, accumulate, visit, context));
     return BP_STATUS_OK;
 }
 
@@ -65,7 +66,8 @@ static void piece_of_part(void *context, int64_t task, int thread)
     const bpi_cpu_gemm *gemm =
         work->plan->weight_grad[piece == split->pieces - 1][part == split->parts - 1][work->accumulate];
     int64_t output = piece * split->piece, row = part * split->part;
-    int code = bpi_cpu_gemm_run(gemm, thread, work->delta + row * spec->ld_a + output, work->x + row * spec->ld_x,
+    int code = bpi_cpu_gemm_run(gemm, thread, bpi_cpu_scratchpad(work->cpu, work->plan, thread),
+                                work->delta + row * spec->ld_a + output, work->x + row * spec->ld_x,
                                 work->d_w + (part * spec->outputs + output) * spec->ld_w);
     int none = 0;
     if (code)
