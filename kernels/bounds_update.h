@@ -23,6 +23,12 @@ typedef struct bpi_update_bound {
     double parameter, state1, state2;
 } bpi_update_bound;
 
+/* The smallest number that is not a denormal: a first moment or momentum buffer below it is taken as 0. */
+static inline double bpi_smallest_normal(const bpi_roundoff *r)
+{
+    return 0.5 * r->quantum / r->sum;
+}
+
 /* g (clipped: the factor and the product are rounded) + weight_decay p, 2 roundings each. */
 static inline double bpi_update_direction_magnitude(const bpi_hyper *hyper, const bpi_update_element *e)
 {
@@ -39,8 +45,9 @@ static inline bpi_update_bound bpi_sgd_bound(const bpi_roundoff *r, const bpi_hy
     if (hyper->nesterov)
         moved = direction + hyper->momentum * buffer;
     bpi_update_bound bound = {0.0, 0.0, 0.0};
-    bound.state1 = 6.0 * u * buffer + 4.0 * r->quantum;
-    bound.parameter = u * (fabs(e->parameter) + 12.0 * lr * moved) + 8.0 * r->quantum;
+    bound.state1 = 6.0 * u * buffer + 4.0 * r->quantum + bpi_smallest_normal(r);
+    bound.parameter = u * (fabs(e->parameter) + 12.0 * lr * moved) + 8.0 * r->quantum +
+                      (hyper->momentum > 0.0 ? 2.0 * lr * bpi_smallest_normal(r) : 0.0);
     return bound;
 }
 
@@ -53,7 +60,8 @@ static inline bpi_update_bound bpi_adam_bound(const bpi_roundoff *r, const bpi_h
     bool decoupled = hyper->optimizer == BP_OPTIMIZER_ADAMW;
     double g = decoupled ? fabs(e->gradient) : bpi_update_direction_magnitude(hyper, e);
     bpi_update_bound bound;
-    bound.state1 = 8.0 * u * (fabs(e->state1) + (1.0 - hyper->beta1) * (g + fabs(e->state1))) + 8.0 * r->quantum;
+    bound.state1 = 8.0 * u * (fabs(e->state1) + (1.0 - hyper->beta1) * (g + fabs(e->state1))) + 8.0 * r->quantum +
+                   bpi_smallest_normal(r);
     bound.state2 = 12.0 * u * (e->state2 + (1.0 - hyper->beta2) * (g * g + e->state2)) + 8.0 * r->quantum;
 
     double correction = sqrt(state->bias_correction2);

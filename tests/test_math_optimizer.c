@@ -176,6 +176,28 @@ Test(math_optimizer, gradient_of_zero_without_decay_leaves_the_parameter)
     cr_expect(bpi_sgd(0.75f, 0.0f, &s) == 0.75f);
 }
 
+/* 0.9 times the smallest denormals rounds to themselves: left alone, the moment would stay among them. */
+Test(math_optimizer, moment_without_gradient_decays_to_0_and_to_no_denormal)
+{
+    bpi_hyper hypers[4] = {{.optimizer = BP_OPTIMIZER_SGD, .lr = 0.1, .momentum = 0.9},
+                           {.optimizer = BP_OPTIMIZER_SGD, .lr = 0.1, .momentum = 0.9, .nesterov = true},
+                           {.optimizer = BP_OPTIMIZER_ADAM, .lr = 0.1, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8},
+                           {.optimizer = BP_OPTIMIZER_ADAMW, .lr = 0.1, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8}};
+    for (size_t k = 0; k < 4; k++) {
+        bpi_update_scalars s = scalars_of(&hypers[k], 1000);
+        bpi_updated now = {1.0f, -1.0f, 1.0f};
+        int steps = 0;
+        for (; now.state1 != 0.0f && steps < 2000; steps++) {
+            now = step_in_f32(&hypers[k], now.parameter, 0.0f, now.state1, now.state2, &s);
+            cr_assert(now.state1 == 0.0f || fabsf(now.state1) >= 0x1p-126f, "step %d leaves %a", steps,
+                      (double)now.state1);
+        }
+        cr_assert(steps > 800 && steps < 850, "0 after %d steps", steps); /* 126 log 2 / -log 0.9 = 829 */
+        cr_assert(isnan(step_in_f32(&hypers[k], 1.0f, 0.0f, NAN, 1.0f, &s).state1));
+        cr_assert(isinf(step_in_f32(&hypers[k], 1.0f, 0.0f, INFINITY, 1.0f, &s).state1) || k >= 2);
+    }
+}
+
 Test(math_optimizer, nan_gradient_reaches_everything)
 {
     bpi_hyper h = {
