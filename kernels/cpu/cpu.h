@@ -13,6 +13,14 @@
 #include "kernels/cpu/partition.h"
 #include "kernels/ops.h"
 
+/* A weight's gradient that was made in this step. */
+typedef struct bpi_cpu_made {
+    const float *first;
+    int64_t count;
+} bpi_cpu_made;
+
+enum { BPI_CPU_MOST_MADE = 128 }; /* in deeper networks the rest is shared out as it comes */
+
 typedef struct bpi_cpu {
     bpi_backend backend; /* first: the host sees this part */
     bpi_ops ops;         /* the table of this precision */
@@ -23,6 +31,8 @@ typedef struct bpi_cpu {
     bpi_cpu_gemm_engine *engine;
     void *workspace; /* partial results of the operation that runs */
     size_t workspace_bytes;
+    bpi_cpu_made made[BPI_CPU_MOST_MADE]; /* since step_begin; see chunks.c */
+    int made_count;
 } bpi_cpu;
 
 static inline bpi_cpu *bpi_cpu_of(bpi_backend *backend)
@@ -79,6 +89,13 @@ bp_status bpi_cpu_block_backward(bpi_backend *backend, const bpi_block_grad_args
 /* loss.c */
 bp_status bpi_cpu_step_begin(bpi_backend *backend, bpi_step_state *state);
 bp_status bpi_cpu_loss(bpi_backend *backend, const bpi_loss_args *args);
+
+/* chunks.c: notes a weight's gradient; runs one task for each chunk of arrays of max(count, more) elements, of which
+ * the gradients have `count`; the bytes of `memory` that this wants. */
+void bpi_cpu_note_made(bpi_cpu *cpu, const float *first, int64_t count);
+void bpi_cpu_run_chunks(bpi_cpu *cpu, const float *gradients, int64_t count, int64_t more, void *memory,
+                        bpi_cpu_task task, void *context);
+size_t bpi_cpu_order_bytes(const bpi_cpu *cpu, int64_t chunks);
 
 /* update.c */
 bp_status bpi_cpu_update_prepare(bpi_backend *backend, const bpi_hyper *hyper, const void *gradients, int64_t count,

@@ -60,7 +60,7 @@ static void count_and_compare(int64_t count, const float *g, bpi_tensor_sums *su
     sums->largest = as_number > sums->largest ? as_number : sums->largest;
 }
 
-static double lane_sum(const double4 *sums, const double *rest)
+static double lane_sum(const wide_doubles *sums, const double *rest)
 {
     double lanes[LANES];
     memcpy(lanes, sums, sizeof lanes);
@@ -75,15 +75,14 @@ static double lane_sum(const double4 *sums, const double *rest)
 /* Of finite elements. */
 static void sum_and_square(int64_t count, const float *g, bpi_tensor_sums *sums)
 {
-    double4 squares[LANES / 4] = {{0.0}}, plain[LANES / 4] = {{0.0}};
+    wide_doubles squares[LANES / WIDE] = {{0.0}}, plain[LANES / WIDE] = {{0.0}};
     double square_rest[LANES] = {0.0}, plain_rest[LANES] = {0.0};
     int64_t whole = count / LANES * LANES;
     for (int64_t k = 0; k < whole; k += LANES)
-        for (int v = 0; v < LANES / 4; ++v) {
-            float4 narrow;
-            memcpy(&narrow, g + k + 4 * v, sizeof narrow);
-            double4 wide = __builtin_convertvector(narrow, double4);
-            squares[v] += wide * wide;
+        for (int v = 0; v < LANES / WIDE; ++v) {
+            wide_doubles wide;
+            widen(g + k + WIDE * v, &wide);
+            add_square(&squares[v], &wide);
             plain[v] += wide;
         }
     for (int64_t k = whole; k < count; ++k) {
@@ -116,17 +115,16 @@ static void gradient_sums(int64_t count, const float *gradients, bpi_tensor_sums
 /* The parameters before the update, and what it added to them. */
 static void move_sums(int64_t count, const float *before, const float *after, bpi_tensor_sums *sums)
 {
-    double4 weights[LANES / 4] = {{0.0}}, moves[LANES / 4] = {{0.0}};
+    wide_doubles weights[LANES / WIDE] = {{0.0}}, moves[LANES / WIDE] = {{0.0}};
     double weight_rest[LANES] = {0.0}, move_rest[LANES] = {0.0};
     int64_t whole = count / LANES * LANES;
     for (int64_t k = 0; k < whole; k += LANES)
-        for (int v = 0; v < LANES / 4; ++v) {
-            float4 old, new;
-            memcpy(&old, before + k + 4 * v, sizeof old);
-            memcpy(&new, after + k + 4 * v, sizeof new);
-            double4 weight = __builtin_convertvector(old, double4);
-            double4 move = __builtin_convertvector(new, double4) - weight;
-            weights[v] += weight * weight;
+        for (int v = 0; v < LANES / WIDE; ++v) {
+            wide_doubles weight, move;
+            widen(before + k + WIDE * v, &weight);
+            widen(after + k + WIDE * v, &move);
+            move -= weight;
+            add_square(&weights[v], &weight);
             moves[v] += move * move;
         }
     for (int64_t k = whole; k < count; ++k) {

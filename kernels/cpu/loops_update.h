@@ -1,27 +1,57 @@
 /* loops_update.h: the gradient norm's partial sums and the optimisers. Included by loops_table.h alone. */
 #include <string.h>
+#if defined(__FMA__)
+#include <immintrin.h>
+#endif
 
 #include "kernels/cpu/loops.h"
 
-/* Four elements at a time, in GCC's and clang's vector types: left to itself, the compiler keeps sixteen sums in
- * memory. */
-typedef float float4 __attribute__((vector_size(16)));
-typedef double double4 __attribute__((vector_size(32)));
-
+/* As many doubles as a register holds, in GCC's and clang's vector types: left to itself, the compiler keeps sixteen
+ * sums in memory, and takes a register of 512 bits apart to convert it. */
 enum { LANES = 16 };
+
+#if defined(__AVX512F__)
+enum { WIDE = 8 };
+#else
+enum { WIDE = 4 };
+#endif
+typedef double wide_doubles __attribute__((vector_size(8 * WIDE)));
+
+ALWAYS_INLINE void widen(const float *from, wide_doubles *to)
+{
+#if defined(__AVX512F__)
+    *to = (wide_doubles)_mm512_cvtps_pd(_mm256_loadu_ps(from));
+#else
+    typedef float narrow_floats __attribute__((vector_size(4 * WIDE)));
+    narrow_floats narrow;
+    memcpy(&narrow, from, sizeof narrow);
+    *to = __builtin_convertvector(narrow, wide_doubles);
+#endif
+}
+
+/* sum += g^2. The square of a float is exact in a double, so that it is the same in one operation as in two. */
+ALWAYS_INLINE void add_square(wide_doubles *sum, const wide_doubles *g)
+{
+#if defined(__AVX512F__)
+    *sum = (wide_doubles)_mm512_fmadd_pd((__m512d)*g, (__m512d)*g, (__m512d)*sum);
+#elif defined(__FMA__)
+    *sum = (wide_doubles)_mm256_fmadd_pd((__m256d)*g, (__m256d)*g, (__m256d)*sum);
+#else
+    *sum += *g * *g;
+#endif
+}
 
 /* The sum of squares, in f64, where no finite f32 overflows: in 16 lanes whatever the width of a register is, and what
  * is left over in the first ones; the lanes then in a tree. */
 static double sum_of_squares(int64_t count, const float *g)
 {
-    double4 sums[LANES / 4] = {{0.0}};
+    wide_doubles sums[LANES / WIDE] = {{0.0}};
     int64_t whole = count / LANES * LANES;
     for (int64_t k = 0; k < whole; k += LANES)
-        for (int v = 0; v < LANES / 4; ++v) {
-            float4 narrow;
-            memcpy(&narrow, g + k + 4 * v, sizeof narrow);
-            double4 wide = __builtin_convertvector(narrow, double4);
-            sums[v] += wide * wide;
+        for (int v = 0; v < LANES / WIDE; ++v) {
+            wide_doubles wide;
+            widen(g + k + WIDE * v, &wide);
+            add_square(&sums[v], &wide);
         }
     double lanes[LANES];
     memcpy(lanes, sums, sizeof lanes);
@@ -106,8 +136,22 @@ ALWAYS_INLINE void update_range(rule which, const bpi_cpu_move *update, int64_t 
     }
 }
 
+/* Parameters that other cores have read since the last update are theirs as well: a store to such a line waits for them
+ * to give it up, line after line. Asked for all at once, they come four times as fast (docs/cpu-backend.md). Processors
+ * of old take the instruction for nothing. */
+static void own(const float *values, int64_t count)
+{
+#if defined(__PRFCHW__)
+    for (int64_t k = 0; k < count; k += 16)
+        __builtin_prefetch(values + k, 1);
+#else
+    (void)values, (void)count;
+#endif
+}
+
 static void update_parameters(const bpi_cpu_move *update, int64_t first, int64_t count)
 {
+    own(update->parameters + first, count);
     switch (update->optimizer) {
     case BP_OPTIMIZER_SGD:
         if (!update->momentum)

@@ -7,7 +7,7 @@
 
 bp_status bpi_cpu_step_begin(bpi_backend *backend, bpi_step_state *state)
 {
-    (void)backend;
+    bpi_cpu_of(backend)->made_count = 0;
     state->loss_sum = 0.0;
     state->correct = 0;
     return BP_STATUS_OK;

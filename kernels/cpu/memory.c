@@ -85,7 +85,8 @@ static size_t loss_bytes(const bpi_cpu *cpu, bpi_cpu_rows cut, int64_t cols)
 
 size_t bpi_cpu_workspace_bytes(bpi_backend *backend, const bpi_linear_spec *spec, int64_t parameter_count)
 {
-    size_t bytes = (size_t)bpi_cpu_chunks(parameter_count) * sizeof(bpi_cpu_square_sum);
+    int64_t chunks = bpi_cpu_chunks(parameter_count);
+    size_t bytes = (size_t)chunks * sizeof(bpi_cpu_square_sum) + bpi_cpu_order_bytes(bpi_cpu_of(backend), chunks);
     bpi_cpu_rows loop = bpi_cpu_rows_of_loop(spec->rows, spec->outputs);
     bytes = larger(bytes, loss_bytes(bpi_cpu_of(backend), loop, spec->outputs));
     bytes = larger(bytes, bpi_cpu_linear_workspace(bpi_cpu_of(backend), spec));

@@ -139,6 +139,19 @@ static void wait_for_workers(bpi_cpu_pool *pool)
     pthread_mutex_unlock(&pool->mutex);
 }
 
+/* The parts are filled in. */
+static void run_job(bpi_cpu_pool *pool, int threads, bpi_cpu_task task, void *context)
+{
+    pool->task = task;
+    pool->context = context;
+    pool->part_count = threads;
+    atomic_store(&pool->open, true);
+    call_workers(pool);
+    work_on(pool, 0);
+    atomic_store(&pool->open, false);
+    wait_for_workers(pool);
+}
+
 void bpi_cpu_run(bpi_cpu_pool *pool, int threads, int64_t tasks, bpi_cpu_task task, void *context)
 {
     assert(threads <= pool->threads);
@@ -149,18 +162,21 @@ void bpi_cpu_run(bpi_cpu_pool *pool, int threads, int64_t tasks, bpi_cpu_task ta
             task(context, t, 0);
         return;
     }
-    pool->task = task;
-    pool->context = context;
-    pool->part_count = threads;
     for (int p = 0; p < threads; ++p) {
         atomic_store_explicit(&pool->parts[p].next, tasks * p / threads, memory_order_relaxed);
         pool->parts[p].end = tasks * (p + 1) / threads;
     }
-    atomic_store(&pool->open, true);
-    call_workers(pool);
-    work_on(pool, 0);
-    atomic_store(&pool->open, false);
-    wait_for_workers(pool);
+    run_job(pool, threads, task, context);
+}
+
+void bpi_cpu_run_parts(bpi_cpu_pool *pool, int threads, const int64_t *ends, bpi_cpu_task task, void *context)
+{
+    assert(threads >= 2 && threads <= pool->threads);
+    for (int p = 0; p < threads; ++p) {
+        atomic_store_explicit(&pool->parts[p].next, p ? ends[p - 1] : 0, memory_order_relaxed);
+        pool->parts[p].end = ends[p];
+    }
+    run_job(pool, threads, task, context);
 }
 
 static bp_status start_workers(bpi_cpu_pool *pool, bpi_error *error)

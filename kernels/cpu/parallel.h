@@ -28,4 +28,8 @@ typedef void (*bpi_cpu_task)(void *context, int64_t task, int thread);
  * calling thread alone. A pool serves one caller at a time. */
 void bpi_cpu_run(bpi_cpu_pool *pool, int threads, int64_t tasks, bpi_cpu_task task, void *context);
 
+/* The same for tasks 0 .. ends[threads - 1] - 1, of which thread t begins with those from ends[t - 1] (0 for the first)
+ * up to ends[t] - 1: where it is known in whose cache the data of a task lie. threads >= 2, ends in growing order. */
+void bpi_cpu_run_parts(bpi_cpu_pool *pool, int threads, const int64_t *ends, bpi_cpu_task task, void *context);
+
 #endif

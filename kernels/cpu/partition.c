@@ -8,6 +8,7 @@
 #define SMALLEST_PIECE 128            /* columns: the left side is packed once for each piece */
 #define PART_BYTES ((size_t)10 << 20) /* a third of the L3 of the smaller servers */
 #define SMALLEST_PART 2048
+#define LOOP_TILE 16384 /* elements of a loop: 64 KiB, and worth a second thread from there on */
 
 static int64_t divide_up(int64_t value, int64_t by)
 {
@@ -77,7 +78,7 @@ bpi_cpu_cut bpi_cpu_cut_of_input_grad(const bpi_linear_spec *spec)
 
 bpi_cpu_rows bpi_cpu_rows_of_loop(int64_t rows, int64_t cols)
 {
-    int64_t tile = clamp(BPI_CPU_CHUNK / cols, 1, rows);
+    int64_t tile = clamp(LOOP_TILE / cols, 1, rows);
     return in_groups(rows, tile);
 }
 
@@ -121,7 +122,7 @@ int bpi_cpu_threads_for_product(int threads, double multiplications)
 
 int bpi_cpu_threads_for_loop(int threads, int64_t elements)
 {
-    return elements < BPI_CPU_CHUNK ? 1 : threads;
+    return elements < LOOP_TILE ? 1 : threads;
 }
 
 size_t bpi_cpu_sums_bytes(bpi_cpu_rows cut, int64_t cols)

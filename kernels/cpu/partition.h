@@ -42,8 +42,9 @@ typedef struct bpi_cpu_weight_split {
 
 bpi_cpu_weight_split bpi_cpu_split_weight_grad(const bpi_linear_spec *spec);
 
-/* One array in chunks for sums and updates: a fixed number of elements each. */
-#define BPI_CPU_CHUNK 16384
+/* One array in chunks for sums and updates: a fixed number of elements each. Small, so that where one thread's share
+ * ends and the next one's begins few elements go to the wrong one (chunks.c). */
+#define BPI_CPU_CHUNK 4096
 
 static inline int64_t bpi_cpu_chunks(int64_t count)
 {

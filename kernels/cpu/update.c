@@ -39,7 +39,7 @@ bp_status bpi_cpu_prepare(bpi_cpu *cpu, const bpi_hyper *hyper, const float *gra
     assert(hyper && gradients && state);
     norm work = {cpu->loops,     gradients, count, hyper->clip_value > 0.0 ? (float)hyper->clip_value : BPI_MATH_INF,
                  cpu->workspace, observe};
-    bpi_cpu_run(cpu->pool, bpi_cpu_threads_for_loop(cpu->threads, count), bpi_cpu_chunks(count), norm_chunk, &work);
+    bpi_cpu_run_chunks(cpu, gradients, count, 0, work.sums + bpi_cpu_chunks(count), norm_chunk, &work);
     if (hyper->on_nonfinite == BPI_NONFINITE_HOLD && state->nonfinite) {
         state->held += 1;
         return BP_STATUS_OK;
@@ -146,8 +146,7 @@ bp_status bpi_cpu_move_parameters(bpi_cpu *cpu, const bpi_update_args *args, con
                  .observe = observe};
     work.plain = work.decayed;
     work.plain.scalars = scalars_of(args->hyper, args->state, 0.0);
-    bpi_cpu_run(cpu->pool, bpi_cpu_threads_for_loop(cpu->threads, work.averaged), bpi_cpu_chunks(work.averaged),
-                update_chunk, &work);
+    bpi_cpu_run_chunks(cpu, args->gradients, args->count, work.averaged, cpu->workspace, update_chunk, &work);
     return BP_STATUS_OK;
 }
 

@@ -91,6 +91,7 @@ bp_status bpi_cpu_linear_weight_grad(bpi_backend *backend, const bpi_linear_plan
     bpi_cpu *cpu = bpi_cpu_of(backend);
     const bpi_linear_spec *spec = &plan->spec;
     assert(spec->gradients);
+    bpi_cpu_note_made(cpu, d_w, spec->outputs * spec->ld_w);
     bool in_parts = plan->split.parts > 1;
     weight_grad work = {.plan = plan,
                         .delta = delta,
