@@ -76,6 +76,31 @@ Test(update_prepare, takes_gradients_that_start_anywhere)
     }
 }
 
+/* So many that cuda has more partial sums than threads to add them: a thread adds two. */
+Test(update_prepare, takes_each_of_a_million_gradients_once)
+{
+    enum { COUNT = 1100003 };
+    static const int64_t bad[] = {5000, 266241, COUNT - 1}; /* of a thread's first partial sum, its second, the last */
+    bpi_hyper hyper = {.lr = 0.1};
+    for (int t = 0; bpt_target_at(t); ++t) {
+        bpt_device *device = bpt_open(bpt_target_at(t), 2);
+        bpt_random random = {115};
+        double *g = bpt_uniform(&random, device->backend->traits.parameter_type, -1.0, 1.0, COUNT);
+        bpi_step_state state = prepare(device, &hyper, g, COUNT, 0);
+        double want = exact_norm(g, COUNT, 0.0), bound = bpi_grad_norm_bound(COUNT, want);
+        bpt_compare(&state.grad_norm, &want, &bound, 1, "%s norm", device->target->name);
+        cr_assert_eq(state.nonfinite, 0, "%s", device->target->name);
+        for (size_t k = 0; k < sizeof bad / sizeof bad[0]; ++k) {
+            double kept = g[bad[k]];
+            g[bad[k]] = (double)NAN;
+            cr_assert_eq(prepare(device, &hyper, g, COUNT, 0).nonfinite, 1, "%s: NaN at %lld", device->target->name,
+                         (long long)bad[k]);
+            g[bad[k]] = kept;
+        }
+        bpt_close(device);
+    }
+}
+
 Test(update_prepare, never_scales_up_and_keeps_a_factor_of_1_where_clipping_is_off)
 {
     const double g[3] = {3.0, -4.0, 0.0};
@@ -112,6 +137,37 @@ Test(update_prepare, finds_nan_and_infinity_anywhere_also_where_values_are_clamp
             if (k % 6 == 0)
                 cr_assert(prepare(device, &hyper, g, 20001, 7).nonfinite == 0, "%s", device->target->name);
         }
+        bpt_close(device);
+    }
+}
+
+/* The state as a step left it whose gradients were not finite, and what is made of it by one with gradients g. */
+static bpi_step_state after_a_bad_step(bpt_device *device, bpi_nonfinite_rule rule, int64_t nonfinite, double g)
+{
+    bpi_hyper hyper = {.lr = 0.25, .clip_norm = 1.0, .on_nonfinite = rule};
+    bpi_step_state state = {.step = 7, .grad_norm = 3.0, .clip_factor = 0.5, .lr = 0.125, .held = 2};
+    state.nonfinite = nonfinite;
+    bpt_update_prepare(device, &hyper, &g, 1, &state);
+    return state;
+}
+
+Test(update_prepare, holds_all_steps_behind_a_bad_one_where_it_is_told_to_and_only_there)
+{
+    const double nan = (double)NAN;
+    for (int t = 0; bpt_target_at(t); ++t) {
+        bpt_device *device = bpt_open(bpt_target_at(t), 1);
+        const char *name = device->target->name;
+        bpi_step_state s = after_a_bad_step(device, BPI_NONFINITE_HOLD, 1, 4.0);
+        cr_assert(s.held == 3 && s.nonfinite == 1 && s.step == 7, "%s: held, %lld", name, (long long)s.held);
+        cr_assert(s.grad_norm == 3.0 && s.clip_factor == 0.5 && s.lr == 0.125, "%s: changed what it holds", name);
+        s = after_a_bad_step(device, BPI_NONFINITE_HOLD, 0, 4.0);
+        cr_assert(s.held == 2 && s.nonfinite == 0 && s.step == 8 && s.grad_norm == 4.0, "%s: taken back", name);
+        s = after_a_bad_step(device, BPI_NONFINITE_HOLD, 0, nan);
+        cr_assert(s.held == 2 && s.nonfinite == 1 && s.step == 7 && isnan(s.grad_norm), "%s: the bad one", name);
+        s = after_a_bad_step(device, BPI_NONFINITE_SKIP, 1, 4.0);
+        cr_assert(s.held == 2 && s.nonfinite == 0 && s.step == 8 && s.grad_norm == 4.0, "%s: skipped", name);
+        s = after_a_bad_step(device, BPI_NONFINITE_APPLY, 0, nan);
+        cr_assert(s.held == 2 && s.nonfinite == 0 && s.step == 8 && isnan(s.grad_norm), "%s: applied", name);
         bpt_close(device);
     }
 }
