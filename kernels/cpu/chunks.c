@@ -58,7 +58,7 @@ static void find_owners(const bpi_cpu *cpu, const float *gradients, int64_t chun
             int64_t middle = c * BPI_CPU_CHUNK + BPI_CPU_CHUNK / 2;
             if (middle >= end)
                 break;
-            if (middle < first)
+            if (middle < first || owners[c] != NOBODY) /* notes may be of arrays that are gone */
                 continue;
             owners[c] = (int32_t)((middle - first) * threads / made->count);
             ends[owners[c]]++;
