@@ -91,12 +91,13 @@ static bp_status nothing_to_order(bpi_backend *backend)
     return BP_STATUS_OK;
 }
 
-/* One cache line more where rows would lie a multiple of 512 bytes apart: with 1024 columns the weight gradient takes 5
- * % longer without it, and in pieces three times as long (docs/cpu-backend.md). */
+/* Rows of wide matrices begin on a cache line: with 300 columns on 16 bytes, the error term of a hidden layer took 13 %
+ * longer. One line more where they would lie a multiple of 512 bytes apart: with 1024 columns the weight gradient takes
+ * 5 % longer without it, and in pieces three times as long (docs/cpu-backend.md). */
 static int64_t leading_dimension(const bpi_backend *backend, int64_t cols)
 {
-    int64_t ld = bpi_cpu_round_up(cols, backend->traits.alignment);
-    return ld % 128 == 0 ? ld + 16 : ld;
+    int64_t ld = bpi_cpu_round_up(cols, cols > 64 ? BPI_CPU_LINE_FLOATS : backend->traits.alignment);
+    return ld % 128 == 0 ? ld + BPI_CPU_LINE_FLOATS : ld;
 }
 
 static int64_t part_rows(const bpi_backend *backend, int64_t rows, size_t row_bytes)
