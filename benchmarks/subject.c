@@ -37,7 +37,8 @@ static bool takes_classes(const bpb_step_subject *s)
 static bool make_samples(bpb_step_subject *s)
 {
     int64_t batch = s->setup.batch, outputs = s->widths[s->layers];
-    s->x = malloc((size_t)(batch * s->setup.inputs) * sizeof *s->x);
+    size_t x_bytes = (size_t)(batch * s->setup.inputs) * sizeof *s->x;
+    s->x = aligned_alloc(64, (x_bytes + 63) / 64 * 64); /* as those of bp_data are */
     s->targets = malloc((size_t)(batch * outputs) * sizeof *s->targets);
     s->classes = malloc((size_t)batch * sizeof *s->classes);
     if (!s->x || !s->targets || !s->classes) {
