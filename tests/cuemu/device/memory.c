@@ -54,7 +54,8 @@ static void on_fault(int signal_number, siginfo_t *info, void *context)
 
 /* With a key, access is a right of the thread that is changed in no time; mprotect goes through all pages that were
  * touched so far, and took most of the time of tests with many small operations: without a key they are to be few and
- * huge, where the kernel has such. A signal handler begins without the right, so that unlock sets it whatever the count.
+ * huge, where the kernel has such. A signal handler begins without the right, so that unlock sets it whatever the
+ * count.
  */
 static void take_key(void)
 {
@@ -207,14 +208,14 @@ static void drop_pages(void *from, size_t bytes)
         (void)madvise((void *)first, end - first, MADV_DONTNEED);
 }
 
-/* large: access records of a large block come in huge pages, which costs a fraction of the page faults. */
-static void large(cue_cell *cells, size_t first, size_t count)
+/* large: what is known of a large block comes in huge pages, which costs a fraction of the page faults. */
+static void large(void *from, size_t bytes)
 {
-    enum { WORTH_IT = 1 << 20, HUGE_PAGE = 2 << 20 };
-    uintptr_t from = ((uintptr_t)(cells + first) + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-    uintptr_t end = (uintptr_t)(cells + first + count) / HUGE_PAGE * HUGE_PAGE;
-    if (count >= WORTH_IT && from < end)
-        (void)madvise((void *)from, end - from, MADV_HUGEPAGE);
+    enum { WORTH_IT = 4 << 20, HUGE_PAGE = 2 << 20 };
+    uintptr_t first = ((uintptr_t)from + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    uintptr_t end = ((uintptr_t)from + bytes) / HUGE_PAGE * HUGE_PAGE;
+    if (bytes >= WORTH_IT && first < end)
+        (void)madvise((void *)first, end - first, MADV_HUGEPAGE);
 }
 
 static void clear_cells(cue_cell *cells, size_t first, size_t count)
@@ -235,6 +236,7 @@ static void mark(const block *b, uint32_t flags, bool live, bool initialised)
 {
     size_t first = (size_t)(b->base - arena.base) / 4, words = (b->bytes + 3) / 4;
     uint32_t full = flags | (live ? (uint32_t)CUE_STATE_LIVE : 0) | (initialised ? (uint32_t)CUE_STATE_INIT : 0);
+    large(arena.shadow.state + first, words * sizeof *arena.shadow.state);
     for (size_t i = 0; i < words; i++)
         arena.shadow.state[first + i] = full;
     if (b->bytes % 4 != 0) {
@@ -244,7 +246,7 @@ static void mark(const block *b, uint32_t flags, bool live, bool initialised)
     clear_cells(arena.shadow.first, first, words);
     clear_cells(arena.shadow.second, first, words);
     if (live)
-        large(arena.shadow.first, first, words);
+        large(arena.shadow.first + first, words * sizeof *arena.shadow.first);
 }
 
 cue_error cue_mem_alloc(size_t bytes, void **out)
