@@ -92,6 +92,9 @@ const option_spec optim_specs[OPTIM_COUNT] = {
     {"memory", OPTION_COUNT, offsetof(settings, memory), "BYTES", NULL,
      "that gradients, optimiser and activations may take; a batch that does not fit is walked in parts, for the same step "
      "[what the device has free]", NULL, 1, OPTION_UNLIMITED, OPTION_FIXED},
+    {"ways", OPTION_TEXT, offsetof(settings, ways), "NAME[,NAME...]", NULL,
+     "how cuda runs products, where it can: forward_epilogue, delta_epilogue, weight_bias, one_stream [plain]", NULL, 0, 0,
+     OPTION_FIXED},
 };
 
 const option_spec compute_specs[COMPUTE_COUNT] = {
@@ -192,5 +195,6 @@ bp_trainer_options net_trainer_options(const option_set *options, int64_t steps_
         .decay_all = values->decay_all,
         .ema_decay = values->ema,
         .memory_limit = (size_t)values->memory,
+        .ways = values->ways,
     };
 }

@@ -12,6 +12,8 @@
 static const option_spec verify_specs[] = {
     {"inputs", OPTION_COUNT, offsetof(settings, inputs), "I", "8", "width of the random inputs", NULL, 1, 1e6, 0},
     {"batch", OPTION_COUNT, offsetof(settings, batch), "B", "5", "random samples", NULL, 1, 1e6, 0},
+    {"ways", OPTION_TEXT, offsetof(settings, ways), "NAME[,NAME...]", NULL,
+     "how products are run, as for train", NULL, 0, 0, 0},
     {"json", OPTION_FLAG, offsetof(settings, json), NULL, NULL, "print the result as JSON and nothing else", NULL, 0, 0,
      0},
 };
@@ -56,7 +58,8 @@ static int compare(const option_set *options, verification *v)
         printf("backend %s (%s), %s, against reference, f64\n%-16s %9s  %9s %9s  %14s %14s  %9s\n",
                bp_context_backend(v->context), bp_context_engine(v->context), precision, "tensor", "elements",
                "err/bound", "worst at", "value", "reference", "bound");
-    bp_verify_options verify_options = {.struct_size = sizeof verify_options, .tensor = on_tensor, .user = v};
+    bp_verify_options verify_options = {
+        .struct_size = sizeof verify_options, .tensor = on_tensor, .user = v, .ways = s->ways};
     TRY(check_library(v->context, bp_verify(v->model, v->batch.x, v->batch.classes, v->batch.targets, s->batch,
                                             &verify_options, &passed)));
     if (s->json)

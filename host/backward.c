@@ -2,7 +2,7 @@
  *
  *   delta(L)   = scale * dl/da(L) * f'(z(L))
  *   d_w(l)     = delta(l)^T x(l)               on lane 1: it waits for nothing that follows
- *   d_b(l)     = column sums of delta(l)       in the pass that makes delta(l)
+ *   d_b(l)     = column sums of delta(l)       in the pass that makes delta(l), or with d_w(l)
  *   delta(l-1) = (delta(l) w(l)) * f'(z(l-1))  on lane 0
  *
  * 1/m is in `scale` and nowhere else. */
@@ -44,6 +44,15 @@ bp_status bpi_loss_value(bpi_pass *pass, const bpi_plan_set *set, bpi_targets ta
     return backend->ops->loss(backend, &args);
 }
 
+/* Where the pass that makes a layer's error term leaves its bias gradient; NULL: it has none, or
+ * linear_weight_bias_grad makes it. */
+static void *bias_gradient(const bpi_pass *pass, const bpi_plan_set *set, int64_t index, bpi_gradient_sink sink)
+{
+    return bpi_goes(set->ways[index], BPI_WAY_BIAS)
+               ? NULL
+               : bpi_tensor_at(pass->model, sink.gradients, pass->model->layers[index].bias);
+}
+
 bp_status bpi_output_delta(bpi_pass *pass, const bpi_plan_set *set, bpi_targets targets, bpi_gradient_sink sink)
 {
     const bp_model *model = pass->model;
@@ -55,7 +64,7 @@ bp_status bpi_output_delta(bpi_pass *pass, const bpi_plan_set *set, bpi_targets 
     bool identity = layer->block.activation == BP_ACTIVATION_IDENTITY && !layer->in_steps;
     bpi_loss_args args = bpi_loss_args_of(pass, set->rows, targets);
     args.delta.data = pass->delta[last & 1];
-    args.d_b = identity ? bpi_tensor_at(model, sink.gradients, layer->bias) : NULL;
+    args.d_b = identity ? bias_gradient(pass, set, last, sink) : NULL;
     args.accumulate = sink.accumulate;
     BPI_TRY(backend->ops->loss(backend, &args));
     if (identity)
@@ -64,8 +73,10 @@ bp_status bpi_output_delta(bpi_pass *pass, const bpi_plan_set *set, bpi_targets 
 }
 
 /* What turns dL/da of a layer into its error term, in place. */
-static bpi_activation_args derivative_args(bpi_pass *pass, int64_t rows, int64_t index, bpi_gradient_sink sink)
+static bpi_activation_args derivative_args(bpi_pass *pass, const bpi_plan_set *set, int64_t index,
+                                           bpi_gradient_sink sink)
 {
+    int64_t rows = set->rows;
     const bpi_layer *layer = &pass->model->layers[index];
     const bpi_pass_layer *kept = &pass->layers[index];
     bpi_matrix view = bpi_view(pass->delta[index & 1], rows, layer->outputs, kept->ld);
@@ -75,8 +86,9 @@ static bpi_activation_args derivative_args(bpi_pass *pass, int64_t rows, int64_t
                                  .saved = bpi_view(layer->saves_z ? kept->z : kept->a, rows, layer->outputs, kept->ld),
                                  .d_a = view,
                                  .delta = view,
-                                 .d_b = bpi_tensor_at(pass->model, sink.gradients, layer->bias),
-                                 .accumulate = sink.accumulate};
+                                 .d_b = bias_gradient(pass, set, index, sink),
+                                 .accumulate = sink.accumulate,
+                                 .mask = bpi_keeps_mask(pass->model, index, set->ways) ? kept->mask : NULL};
 }
 
 /* The same for a layer that runs in steps, with the gradients of its norm; what its skip passes on is kept for the
@@ -120,7 +132,7 @@ bp_status bpi_hidden_delta(bpi_pass *pass, const bpi_plan_set *set, int64_t inde
     bpi_backend *backend = pass->model->context->backend;
     if (pass->model->layers[index].in_steps)
         return block_delta(pass, set->rows, index, sink);
-    bpi_activation_args args = derivative_args(pass, set->rows, index, sink);
+    bpi_activation_args args = derivative_args(pass, set, index, sink);
     return backend->ops->activation_backward(backend, &args);
 }
 
@@ -128,10 +140,17 @@ bp_status bpi_weight_gradient(bpi_pass *pass, const bpi_plan_set *set, int64_t i
 {
     const bp_model *model = pass->model;
     bpi_backend *backend = model->context->backend;
-    BPI_TRY(backend->ops->lane_fork(backend));
-    return backend->ops->linear_weight_grad(backend, set->plans[index], 1, pass->delta[index & 1],
-                                            index ? pass->layers[index - 1].out : pass->input, sink.accumulate,
-                                            bpi_tensor_at(model, sink.gradients, model->layers[index].weight));
+    const bpi_layer *layer = &model->layers[index];
+    unsigned ways = set->ways[index];
+    int lane = bpi_goes(ways, BPI_WAY_ONE_LANE) ? 0 : 1;
+    const void *x = index ? pass->layers[index - 1].out : pass->input, *delta = pass->delta[index & 1];
+    void *d_w = bpi_tensor_at(model, sink.gradients, layer->weight);
+    if (lane == 1)
+        BPI_TRY(backend->ops->lane_fork(backend));
+    if (bpi_goes(ways, BPI_WAY_BIAS))
+        return backend->ops->linear_weight_bias_grad(backend, set->plans[index], lane, delta, x, sink.accumulate, d_w,
+                                                     bpi_tensor_at(model, sink.gradients, layer->bias));
+    return backend->ops->linear_weight_grad(backend, set->plans[index], lane, delta, x, sink.accumulate, d_w);
 }
 
 bp_status bpi_input_gradient(bpi_pass *pass, const bpi_plan_set *set, int64_t index)
@@ -143,16 +162,24 @@ bp_status bpi_input_gradient(bpi_pass *pass, const bpi_plan_set *set, int64_t in
                                            pass->delta[(index + 1) & 1]);
 }
 
+/* Whether the error term of the layer below `index` is made in one operation. */
+static bool joins(const bpi_pass *pass, const bpi_plan_set *set, int64_t index)
+{
+    const bpi_ops *ops = pass->model->context->backend->ops;
+    return ops->linear_hidden_delta && !pass->model->layers[index - 1].in_steps &&
+           (!ops->linear_way || bpi_goes(set->ways[index], BPI_WAY_DELTA));
+}
+
 /* The error term of the layer below `index`: in one operation where the backend has one. */
 static bp_status delta_below(bpi_pass *pass, const bpi_plan_set *set, int64_t index, bpi_gradient_sink sink)
 {
     const bp_model *model = pass->model;
     bpi_backend *backend = model->context->backend;
-    if (!backend->ops->linear_hidden_delta || model->layers[index - 1].in_steps) {
+    if (!joins(pass, set, index)) {
         BPI_TRY(bpi_input_gradient(pass, set, index));
         return bpi_hidden_delta(pass, set, index - 1, sink);
     }
-    bpi_activation_args args = derivative_args(pass, set->rows, index - 1, sink);
+    bpi_activation_args args = derivative_args(pass, set, index - 1, sink);
     return backend->ops->linear_hidden_delta(backend, set->plans[index], pass->delta[index & 1],
                                              bpi_weight_at(model, model->weights, model->layers[index].weight), &args);
 }

@@ -59,22 +59,31 @@ static bp_status finish_block(bpi_pass *pass, int64_t rows, int64_t index)
     return backend->ops->block_forward(backend, &args);
 }
 
-bp_status bpi_forward(bpi_pass *pass, const bpi_plan_set *set)
+/* x to a, or to u where the layer runs in steps. */
+static bp_status run_product(bpi_pass *pass, const bpi_plan_set *set, int64_t index, const void *x)
 {
     const bp_model *model = pass->model;
     bpi_backend *backend = model->context->backend;
+    const bpi_layer *layer = &model->layers[index];
+    const bpi_pass_layer *kept = &pass->layers[index];
+    const void *w = bpi_weight_at(model, bpi_pass_weights(pass), layer->weight);
+    const void *bias =
+        bpi_block_adds_bias(pass, layer) ? NULL : bpi_tensor_at(model, bpi_pass_parameters(pass), layer->bias);
+    if (bpi_keeps_mask(model, index, set->ways))
+        return backend->ops->linear_forward_mask(backend, set->plans[index], x, w, bias, kept->a, kept->mask);
+    return backend->ops->linear_forward(backend, set->plans[index], x, w, bias, kept->z,
+                                        layer->in_steps ? kept->u : kept->a);
+}
+
+bp_status bpi_forward(bpi_pass *pass, const bpi_plan_set *set)
+{
+    const bp_model *model = pass->model;
     const void *x = pass->input;
-    void *parameters = bpi_pass_parameters(pass);
-    const void *weights = bpi_pass_weights(pass);
     for (int64_t i = 0; i < model->layer_count; i++) {
-        const bpi_layer *layer = &model->layers[i];
-        const bpi_pass_layer *kept = &pass->layers[i];
-        void *bias = bpi_block_adds_bias(pass, layer) ? NULL : bpi_tensor_at(model, parameters, layer->bias);
-        BPI_TRY(backend->ops->linear_forward(backend, set->plans[i], x, bpi_weight_at(model, weights, layer->weight),
-                                             bias, kept->z, layer->in_steps ? kept->u : kept->a));
-        if (layer->in_steps)
+        BPI_TRY(run_product(pass, set, i, x));
+        if (model->layers[i].in_steps)
             BPI_TRY(finish_block(pass, set->rows, i));
-        x = kept->out;
+        x = pass->layers[i].out;
     }
     return BP_STATUS_OK;
 }

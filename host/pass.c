@@ -15,21 +15,28 @@ static void release_plans(bpi_pass *pass, bpi_plan_set *set)
     set->rows = 0;
 }
 
-static bpi_linear_spec layer_spec(const bpi_pass *pass, int64_t index, int64_t rows)
+bpi_linear_spec bpi_layer_spec(const bpi_pass *pass, int64_t index, int64_t rows, const unsigned *ways)
 {
-    const bpi_layer *layer = &pass->model->layers[index];
+    const bp_model *model = pass->model;
+    const bpi_layer *layer = &model->layers[index], *below = index > 0 ? &model->layers[index - 1] : NULL;
+    bool runs = pass->gradients && below && !below->in_steps;
     return (bpi_linear_spec){.rows = rows,
                              .inputs = layer->inputs,
                              .outputs = layer->outputs,
                              .ld_x = index ? pass->layers[index - 1].ld : pass->ld_x,
-                             .ld_w = pass->model->tensors[layer->weight].ld,
+                             .ld_w = model->tensors[layer->weight].ld,
                              .ld_a = pass->layers[index].ld,
                              .bias = layer->bias >= 0 && !bpi_block_adds_bias(pass, layer),
                              .activation = layer->in_steps ? BP_ACTIVATION_IDENTITY : layer->block.activation,
                              .slope = layer->block.slope,
-                             .wide = bpi_is_wide(pass->model, index),
+                             .wide = bpi_is_wide(model, index),
                              .gradients = pass->gradients,
-                             .input_grad = pass->gradients && index > 0};
+                             .input_grad = pass->gradients && index > 0,
+                             .ways = ways[index],
+                             .keeps_mask = bpi_keeps_mask(model, index, ways),
+                             .below_runs = runs,
+                             .below = runs ? below->block.activation : BP_ACTIVATION_IDENTITY,
+                             .below_bias = runs && below->bias >= 0 && !bpi_goes(ways[index - 1], BPI_WAY_BIAS)};
 }
 
 /* ---------------------------------------------------------------- memory */
@@ -86,6 +93,9 @@ static bp_status place_for_training(bpi_pass *pass, int64_t index, size_t *used)
     BPI_TRY(cut(pass, count, element, used, &kept->a));
     if (layer->saves_z)
         BPI_TRY(cut(pass, count, element, used, &kept->z));
+    if (bpi_goes(pass->wanted, BPI_WAY_DELTA) && index + 1 < pass->model->layer_count && !layer->in_steps &&
+        layer->block.activation == BP_ACTIVATION_RELU)
+        BPI_TRY(cut(pass, (double)bpi_mask_bytes(pass->rows, layer->outputs), 1, used, &kept->mask));
     kept->out = kept->u = kept->a;
     if (layer->block.dropout > 0.0f || layer->skip_source >= 0)
         BPI_TRY(cut(pass, count, activation_bytes(pass), used, &kept->out));
@@ -166,7 +176,7 @@ static size_t workspace_bytes(bpi_pass *pass, int64_t rows)
     bpi_backend *backend = pass->model->context->backend;
     size_t most = 0;
     for (int64_t i = 0; i < pass->model->layer_count; i++) {
-        bpi_linear_spec spec = layer_spec(pass, i, rows);
+        bpi_linear_spec spec = bpi_layer_spec(pass, i, rows, pass->sets[0].ways);
         size_t bytes = backend->ops->workspace_bytes(backend, &spec, pass->model->parameter_count);
         most = bytes > most ? bytes : most;
     }
@@ -176,7 +186,7 @@ static size_t workspace_bytes(bpi_pass *pass, int64_t rows)
 /* ---------------------------------------------------------------- life */
 
 /* The struct and its small host arrays, laid out, without the block of memory. */
-static bp_status make_frame(bp_model *model, int64_t rows, bool gradients, bpi_pass **pass)
+static bp_status make_frame(bp_model *model, int64_t rows, bool gradients, unsigned wanted, bpi_pass **pass)
 {
     bp_context *context = model->context;
     *pass = NULL;
@@ -185,18 +195,22 @@ static bp_status make_frame(bp_model *model, int64_t rows, bool gradients, bpi_p
     made->model = model;
     made->rows = rows;
     made->gradients = gradients;
+    made->wanted = wanted;
     *pass = made;
     BPI_TRY(bpi_alloc(context, (size_t)model->layer_count * sizeof *made->layers, "pass", (void **)&made->layers));
-    for (int i = 0; i < BPI_PLAN_SETS; i++)
-        BPI_TRY(bpi_alloc(context, (size_t)model->layer_count * sizeof *made->sets[i].plans, "pass",
-                          (void **)&made->sets[i].plans));
+    for (int i = 0; i < BPI_PLAN_SETS; i++) {
+        bpi_plan_set *set = &made->sets[i];
+        size_t count = (size_t)model->layer_count;
+        BPI_TRY(bpi_alloc(context, count * sizeof *set->plans, "pass", (void **)&set->plans));
+        BPI_TRY(bpi_alloc(context, count * sizeof *set->ways, "pass", (void **)&set->ways));
+    }
     return lay_out(made);
 }
 
-bp_status bpi_pass_plan(bp_model *model, int64_t rows, bool gradients, bpi_pass_bytes *bytes)
+bp_status bpi_pass_plan(bp_model *model, int64_t rows, bool gradients, unsigned wanted, bpi_pass_bytes *bytes)
 {
     bpi_pass *pass;
-    bp_status status = make_frame(model, rows, gradients, &pass);
+    bp_status status = make_frame(model, rows, gradients, wanted, &pass);
     if (status == BP_STATUS_OK)
         *bytes = (bpi_pass_bytes){pass->bytes, workspace_bytes(pass, pass->rows)};
     bpi_pass_destroy(pass);
@@ -212,9 +226,9 @@ static bp_status fill_frame(bpi_pass *pass)
     return bpi_pass_plans(pass, pass->rows, &set);
 }
 
-bp_status bpi_pass_create(bp_model *model, int64_t rows, bool gradients, bpi_pass **pass)
+bp_status bpi_pass_create(bp_model *model, int64_t rows, bool gradients, unsigned wanted, bpi_pass **pass)
 {
-    bp_status status = make_frame(model, rows, gradients, pass);
+    bp_status status = make_frame(model, rows, gradients, wanted, pass);
     if (status == BP_STATUS_OK)
         status = fill_frame(*pass);
     if (status != BP_STATUS_OK) {
@@ -234,6 +248,7 @@ void bpi_pass_destroy(bpi_pass *pass)
         if (pass->sets[i].plans)
             release_plans(pass, &pass->sets[i]);
         bpi_free(model->context, pass->sets[i].plans, (size_t)model->layer_count * sizeof *pass->sets[i].plans);
+        bpi_free(model->context, pass->sets[i].ways, (size_t)model->layer_count * sizeof *pass->sets[i].ways);
     }
     backend->ops->release(backend, pass->memory, pass->bytes);
     bpi_free(model->context, pass->layers, (size_t)model->layer_count * sizeof *pass->layers);
@@ -258,8 +273,9 @@ bp_status bpi_pass_plans(bpi_pass *pass, int64_t rows, bpi_plan_set **set)
     }
     release_plans(pass, oldest);
     BPI_TRY(backend->ops->reserve(backend, workspace_bytes(pass, rows))); /* fewer rows may need more */
+    BPI_TRY(bpi_ways_choose(pass, rows, oldest->ways));
     for (int64_t i = 0; i < pass->model->layer_count; i++) {
-        bpi_linear_spec spec = layer_spec(pass, i, rows);
+        bpi_linear_spec spec = bpi_layer_spec(pass, i, rows, oldest->ways);
         bp_status status = backend->ops->linear_plan(backend, &spec, &oldest->plans[i]);
         if (status != BP_STATUS_OK) {
             release_plans(pass, oldest);

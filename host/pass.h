@@ -13,6 +13,7 @@ typedef struct bpi_plan_set {
     int64_t rows;            /* 0: free */
     int64_t last_used;       /* the pass's clock */
     bpi_linear_plan **plans; /* [layer_count] */
+    unsigned *ways;          /* [layer_count] how their products are run: ways.c */
 } bpi_plan_set;
 
 enum { BPI_PLAN_SETS = 4 };
@@ -20,6 +21,7 @@ enum { BPI_PLAN_SETS = 4 };
 typedef struct bpi_pass_layer {
     void *z;              /* what the product left, where the derivative needs it: NULL unless the activation saves z */
     void *a;              /* f(z) */
+    void *mask;           /* the signs of z, where the layer above may want them: NULL elsewhere */
     void *out;            /* what the next layer gets: a, unless dropout or a skip follows */
     void *u;              /* layers that run in steps: the product; a itself where that may be */
     void *mean, *inv_std; /* of the norm, parameter_type; NULL without one */
@@ -32,7 +34,8 @@ typedef struct bpi_pass {
     bp_model *model;
     int64_t rows; /* at most */
     bool gradients;
-    void *memory; /* backend; everything below points into it */
+    unsigned wanted; /* ways that products are to go where they can */
+    void *memory;    /* backend; everything below points into it */
     size_t bytes;
     void *x;     /* [rows, inputs] */
     void *input; /* what the first layer reads: x, or rows of a source that need no copy; until the step returns */
@@ -54,8 +57,9 @@ typedef struct bpi_pass_bytes {
     size_t memory, workspace;
 } bpi_pass_bytes;
 
-bp_status bpi_pass_plan(bp_model *model, int64_t rows, bool gradients, bpi_pass_bytes *bytes);
-bp_status bpi_pass_create(bp_model *model, int64_t rows, bool gradients, bpi_pass **pass);
+/* wanted: of a pass with gradients, the ways that its products go where they can; 0: the plain one. */
+bp_status bpi_pass_plan(bp_model *model, int64_t rows, bool gradients, unsigned wanted, bpi_pass_bytes *bytes);
+bp_status bpi_pass_create(bp_model *model, int64_t rows, bool gradients, unsigned wanted, bpi_pass **pass);
 void bpi_pass_destroy(bpi_pass *pass); /* accepts NULL */
 
 /* The plans for a number of rows, and the workspace for it: made at the first call for it, and kept (the least recently
@@ -73,6 +77,23 @@ static inline bpi_type bpi_output_type(const bp_model *model, int64_t index)
     const bpi_traits *traits = &model->context->backend->traits;
     return bpi_is_wide(model, index) ? traits->parameter_type : traits->activation_type;
 }
+
+/* What the backend is told of a layer's products, where `ways` [layer_count] are those of all layers. */
+bpi_linear_spec bpi_layer_spec(const bpi_pass *pass, int64_t index, int64_t rows, const unsigned *ways);
+
+/* Whether the layer above `index` reads the signs of its z. */
+static inline bool bpi_keeps_mask(const bp_model *model, int64_t index, const unsigned *ways)
+{
+    return index + 1 < model->layer_count && bpi_goes(ways[index + 1], BPI_WAY_DELTA) &&
+           model->layers[index].block.activation == BP_ACTIVATION_RELU;
+}
+
+/* ways.c: the names of ways, and a set of them out of words ("forward_epilogue,one_stream", "plain"; NULL: plain). And
+ * which way each layer's products go for a number of rows: those of pass->wanted, where the backend can.
+ * errors    INVALID_ARGUMENT (a word), UNSUPPORTED (no layer can go a way that is wanted: with the reason) */
+const char *bpi_way_name(bpi_way way);
+bp_status bpi_ways_parse(bp_context *context, const char *words, unsigned *ways);
+bp_status bpi_ways_choose(const bpi_pass *pass, int64_t rows, unsigned *ways);
 
 /* A view of rows of an activation or error term. */
 static inline bpi_matrix bpi_view(void *data, int64_t rows, int64_t cols, int64_t ld)

@@ -75,6 +75,22 @@ static bp_status linear_hidden_delta(bpi_backend *backend, const bpi_linear_plan
                &call.table->profile->product_s);
 }
 
+static bp_status linear_forward_mask(bpi_backend *backend, const bpi_linear_plan *plan, const void *x, const void *w,
+                                     const void *bias, void *a, void *mask)
+{
+    timed_call call = begin(backend);
+    return end(backend, &call, call.ops->linear_forward_mask(backend, plan, x, w, bias, a, mask),
+               &call.table->profile->product_s);
+}
+
+static bp_status linear_weight_bias_grad(bpi_backend *backend, const bpi_linear_plan *plan, int lane, const void *delta,
+                                         const void *x, bool accumulate, void *d_w, void *d_b)
+{
+    timed_call call = begin(backend);
+    return end(backend, &call, call.ops->linear_weight_bias_grad(backend, plan, lane, delta, x, accumulate, d_w, d_b),
+               &call.table->profile->product_s);
+}
+
 static bp_status activation_forward(bpi_backend *backend, bp_activation activation, float slope, bpi_matrix z,
                                     bpi_matrix a)
 {
@@ -137,6 +153,8 @@ static timed_table timed(const bpi_ops *real, bp_profile *profile)
     table.ops.linear_input_grad = linear_input_grad;
     table.ops.linear_weight_grad = linear_weight_grad;
     table.ops.linear_hidden_delta = real->linear_hidden_delta ? linear_hidden_delta : NULL;
+    table.ops.linear_forward_mask = real->linear_forward_mask ? linear_forward_mask : NULL;
+    table.ops.linear_weight_bias_grad = real->linear_weight_bias_grad ? linear_weight_bias_grad : NULL;
     table.ops.activation_forward = activation_forward;
     table.ops.activation_backward = activation_backward;
     table.ops.bias_grad = bias_grad;

@@ -163,8 +163,9 @@ bp_status bp_verify(bp_model *model, const float *x, const int64_t *classes, con
                                   : "rows must be at least 1");
     *passed = false;
     bp_verify_options mine;
-    BPI_TRY(bpi_options_copy(context, "bp_verify_options", options, sizeof mine, sizeof mine, &mine));
-    bp_trainer_options trainer_options = {.struct_size = sizeof trainer_options, .batch = rows};
+    BPI_TRY(
+        bpi_options_copy(context, "bp_verify_options", options, offsetof(bp_verify_options, ways), sizeof mine, &mine));
+    bp_trainer_options trainer_options = {.struct_size = sizeof trainer_options, .batch = rows, .ways = mine.ways};
     bp_trainer *trainer;
     BPI_TRY(bp_trainer_create(model, &trainer_options, &trainer));
     bpi_source source;

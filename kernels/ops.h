@@ -26,7 +26,7 @@
 #include "backprop/train.h"
 #include "error.h"
 
-#define BPI_OPS_VERSION 4
+#define BPI_OPS_VERSION 5
 
 typedef enum bpi_type { BPI_TYPE_F64, BPI_TYPE_F32, BPI_TYPE_BF16, BPI_TYPE_U8 } bpi_type;
 
@@ -112,6 +112,20 @@ typedef struct bpi_step_state {
 
 /* ---------------------------------------------------------------- arguments of the larger operations */
 
+/* Ways to run the products of a layer besides the plain one (a product, and one pass over its result), where a backend
+ * has several (bpi_ops.linear_way). A set of them is a mask of 1u << way.
+ * FORWARD  linear_forward has bias and activation in the product
+ * DELTA    linear_hidden_delta has the derivative and the bias gradient of the layer below in the product; for relu it
+ *          reads the signs that linear_forward_mask of that layer left
+ * BIAS     linear_weight_bias_grad makes the bias gradient with the weight gradient
+ * ONE_LANE the weight gradient does not leave lane 0 */
+typedef enum bpi_way { BPI_WAY_FORWARD, BPI_WAY_DELTA, BPI_WAY_BIAS, BPI_WAY_ONE_LANE, BPI_WAYS } bpi_way;
+
+static inline bool bpi_goes(unsigned ways, bpi_way way)
+{
+    return (ways >> way & 1u) != 0;
+}
+
 /* A linear layer with its activation, for one number of rows. B rows, I inputs, O outputs. */
 typedef struct bpi_linear_spec {
     int64_t rows, inputs, outputs;
@@ -122,7 +136,24 @@ typedef struct bpi_linear_spec {
     bool wide;       /* z and a are wide; delta never is */
     bool gradients;  /* false: forward alone will be called */
     bool input_grad; /* linear_input_grad will be called */
+    unsigned ways;   /* that the host chose: 0 is the plain one */
+    bool keeps_mask; /* linear_forward_mask will be called: the layer above goes BPI_WAY_DELTA */
+    bool below_runs; /* linear_hidden_delta may be called, and the layer below is one of */
+    bp_activation below;
+    bool below_bias; /* args->d_b will be wanted of it */
 } bpi_linear_spec;
+
+/* The signs of z, a bit an element, as they stand in `mask`: row b begins at bit b * bpi_mask_ld, element o is bit o of
+ * it, the lowest bit of a byte first; 1 where z > 0. */
+static inline int64_t bpi_mask_ld(int64_t cols)
+{
+    return (cols + 127) / 128 * 128;
+}
+
+static inline size_t bpi_mask_bytes(int64_t rows, int64_t cols)
+{
+    return (size_t)(rows * (bpi_mask_ld(cols) / 8));
+}
 
 typedef struct bpi_linear_plan bpi_linear_plan; /* each backend defines its own */
 typedef struct bpi_readback bpi_readback;       /* likewise */
@@ -136,6 +167,7 @@ typedef struct bpi_activation_args {
     void *d_b;        /* [O] out: column sums of delta; NULL: not wanted */
     bool accumulate;  /* d_b += instead of = */
     bool wide;        /* `saved` is */
+    const void *mask; /* linear_hidden_delta on BPI_WAY_DELTA, relu: what linear_forward_mask left; else NULL */
 } bpi_activation_args;
 
 /* What a block does after its product where it does more than an activation:
@@ -438,9 +470,27 @@ struct bpi_ops {
 
     /* linear_hidden_delta: linear_input_grad and, on its result while it is in the cache, activation_backward of the
      * layer below: args->delta [B,I] = (delta w) * f'(args->saved), args->d_b as there. args->d_a is not looked at.
-     * ensures   the same bits in delta as the two calls; d_b within the bound of activation_backward */
+     * ensures   delta within the bounds of the two calls, and the same bits where the backend has one way alone; d_b
+     *           within the bound of activation_backward. On BPI_WAY_DELTA a unit whose sign is off passes 0 on, also
+     *           where dL/da is NaN, which then is in the gradients of the layer above. */
     bp_status (*linear_hidden_delta)(bpi_backend *backend, const bpi_linear_plan *plan, const void *delta,
                                      const void *w, const bpi_activation_args *args);
+
+    /* linear_way: whether the operations of `spec` can go this way; where not, `why` has the reason in words. It looks
+     * at nothing but the spec, and not at spec->ways. Without it there is one way alone, and linear_hidden_delta, where
+     * there is one, is always it; with it, linear_hidden_delta is called on BPI_WAY_DELTA alone.
+     * requires  of the ways that join something: all arrays start on 16 bytes */
+    bool (*linear_way)(bpi_backend *backend, const bpi_linear_spec *spec, bpi_way way, bpi_error *why);
+
+    /* linear_forward_mask: linear_forward of a relu on BPI_WAY_FORWARD, and the signs of z into `mask`
+     * ensures   bits between cols and bpi_mask_ld are any; a as linear_forward on that way */
+    bp_status (*linear_forward_mask)(bpi_backend *backend, const bpi_linear_plan *plan, const void *x, const void *w,
+                                     const void *bias, void *a, void *mask);
+
+    /* linear_weight_bias_grad: linear_weight_grad, and d_b[o] = sum_b delta[b,o] with it; on BPI_WAY_BIAS
+     * order     as linear_weight_grad and bias_grad */
+    bp_status (*linear_weight_bias_grad)(bpi_backend *backend, const bpi_linear_plan *plan, int lane, const void *delta,
+                                         const void *x, bool accumulate, void *d_w, void *d_b);
 
     /* memory_free: bytes that allocate could still give, where it gives memory that is scarce. */
     bp_status (*memory_free)(bpi_backend *backend, size_t *bytes);

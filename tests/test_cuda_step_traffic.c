@@ -1,6 +1,7 @@
 /* What a whole training step costs on the CUDA backend, as cuemu counts it, for 784-1024-1024-10 at a batch of 256 in
  * f32, adamw with both clippings and a schedule: one launch of a graph, no waiting, three kernels of ours for a hidden
- * layer, and each activation moved as often as forward and backward need. */
+ * layer, and each activation moved as often as forward and backward need. And what one more hidden layer costs on each
+ * way that products can go. */
 #include "host/trainer.h"
 #include "support/cuemu.h"
 #include "support/judge.h"
@@ -57,20 +58,21 @@ static void check_update(int64_t count)
     cr_expect((double)bytes("update") >= 27.9 * parameters, "the update was run");
 }
 
-Test(cuda_step_traffic, of_784_1024_1024_10_at_a_batch_of_256_is_what_the_design_says)
+typedef struct stepped {
+    bp_context *context;
+    bp_model *model;
+    bp_data *data;
+    bp_trainer *trainer;
+} stepped;
+
+/* The third step of a network, counted: the second was recorded, and all that follow are like the third. */
+static stepped count_step(const char *layers, int64_t inputs, const char *ways)
 {
-    bpt_skip_without_cuda("cuda_test_cuda_step_traffic_lazy");
-    bp_context *context = bpt_context("cuda", 1);
+    stepped s = {.context = bpt_context("cuda", 1)};
     if (!bpt_on_cuemu())
         cr_skip_test("this is a device, which counts nothing: cuemu does");
-    bp_model *model;
-    bp_trainer *trainer;
-    bp_model_options net = {.struct_size = sizeof net,
-                            .inputs = INPUTS,
-                            .layers = "1024:relu,1024:relu,10",
-                            .loss = BP_LOSS_SOFTMAX_CROSS_ENTROPY};
-    bpt_ok(context, bp_model_create(context, &net, &model), "model");
-    bp_data *data = bpt_classes(context, BATCH, INPUTS, CLASSES, 3);
+    bp_model_options net = {
+        .struct_size = sizeof net, .inputs = inputs, .layers = layers, .loss = BP_LOSS_SOFTMAX_CROSS_ENTROPY};
     bp_trainer_options options = {.struct_size = sizeof options,
                                   .batch = BATCH,
                                   .optimizer = BP_OPTIMIZER_ADAMW,
@@ -78,23 +80,96 @@ Test(cuda_step_traffic, of_784_1024_1024_10_at_a_batch_of_256_is_what_the_design
                                   .clip_norm = 1.0,
                                   .clip_value = 0.5,
                                   .schedule = BP_SCHEDULE_COSINE,
-                                  .total_steps = 10};
-    bpt_ok(context, bp_trainer_create(model, &options, &trainer), "trainer");
-    const bpi_ops *ops = context->backend->ops;
-    for (int step = 0; step < 3; step++) { /* the second is recorded; the third is what all others are like */
-        bpt_ok(context, ops->synchronize(context->backend), "synchronize");
+                                  .total_steps = 10,
+                                  .ways = ways};
+    bpt_ok(s.context, bp_model_create(s.context, &net, &s.model), "model");
+    s.data = bpt_classes(s.context, BATCH, inputs, CLASSES, 3);
+    bpt_ok(s.context, bp_trainer_create(s.model, &options, &s.trainer), "trainer");
+    const bpi_ops *ops = s.context->backend->ops;
+    for (int step = 0; step < 3; step++) {
+        bpt_ok(s.context, ops->synchronize(s.context->backend), "synchronize");
         bpt_reset_counts();
-        bpt_ok(context, bp_trainer_step_data(trainer, data, NULL, 0, BATCH), "step");
+        bpt_ok(s.context, bp_trainer_step_data(s.trainer, s.data, NULL, 0, BATCH), "step");
     }
     cr_expect_eq(bpt_count("host", "synchronisations"), 0, "a step waits");
     cr_expect_eq(bpt_count("host", "allocations"), 0, "a step allocates");
     /* cuemu runs the work, and counts it, where something waits for it: that is not the step */
-    bpt_ok(context, ops->synchronize(context->backend), "synchronize");
+    bpt_ok(s.context, ops->synchronize(s.context->backend), "synchronize");
+    return s;
+}
+
+static void close_step(stepped *s)
+{
+    bp_trainer_destroy(s->trainer);
+    bp_data_destroy(s->data);
+    bp_model_destroy(s->model);
+    bp_context_destroy(s->context);
+}
+
+Test(cuda_step_traffic, of_784_1024_1024_10_at_a_batch_of_256_is_what_the_design_says)
+{
+    bpt_skip_without_cuda("cuda_test_cuda_step_traffic_lazy");
+    stepped s = count_step("1024:relu,1024:relu,10", INPUTS, NULL);
     check_launches();
     check_activations();
-    check_update(model->parameter_count);
-    bp_trainer_destroy(trainer);
-    bp_data_destroy(data);
-    bp_model_destroy(model);
-    bp_context_destroy(context);
+    check_update(s.model->parameter_count);
+    close_step(&s);
+}
+
+/* ---------------------------------------------------------------- one more hidden layer */
+
+enum { LAYER_WIDTH = 256 };
+
+typedef struct layer_cost {
+    int64_t launches, gemms;
+    double elements; /* of [batch, width], what products read counted too */
+} layer_cost;
+
+static layer_cost cost_of(const char *layers, const char *ways)
+{
+    stepped s = count_step(layers, LAYER_WIDTH, ways);
+    int64_t moved = bpt_count("host", "gemm_read_bytes") + bpt_count("host", "gemm_write_bytes") +
+                    bpt_count("host", "epilogue_read_bytes") + bpt_count("host", "epilogue_write_bytes") +
+                    bytes("activation_forward") + bytes("activation_backward") + bytes("column_sums");
+    layer_cost cost = {bpt_count("", "launches"), bpt_count("host", "gemms"),
+                       (double)moved / (4.0 * BATCH * LAYER_WIDTH)};
+    close_step(&s);
+    return cost;
+}
+
+/* The difference between three hidden layers and two, without the weights, which are read twice and their gradient
+ * written once. */
+static layer_cost cost_of_a_layer(const char *ways)
+{
+    layer_cost two = cost_of("256:relu,256:relu,10", ways), three = cost_of("256:relu,256:relu,256:relu,10", ways);
+    double weights = 3.0 * LAYER_WIDTH / BATCH;
+    return (layer_cost){three.launches - two.launches, three.gemms - two.gemms,
+                        three.elements - two.elements - weights};
+}
+
+/* Forward reads x and writes a, the error reads delta and writes that of the layer below, the weight gradient reads
+ * both: 6. A mask of signs, written and read, is 1/16 of f32. A pass for the activation takes 2 more, one for the
+ * derivative 3. Beside them biases, their gradients and partial sums. */
+Test(cuda_step_traffic, of_a_hidden_layer_is_what_each_way_must_move)
+{
+    bpt_skip_without_cuda("cuda_test_cuda_step_traffic_lazy");
+    static const struct {
+        const char *ways;
+        int64_t launches;
+        double least, most;
+    } cases[] = {
+        {"plain", 3, 11.0, 11.3},
+        {"weight_bias", 2, 11.0, 11.1},
+        {"forward_epilogue", 2, 9.0, 9.3},
+        {"forward_epilogue,weight_bias", 1, 9.0, 9.1},
+        {"forward_epilogue,delta_epilogue", 0, 6.0625, 6.1},
+        {"forward_epilogue,delta_epilogue,weight_bias", 0, 6.0625, 6.1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        layer_cost cost = cost_of_a_layer(cases[i].ways);
+        cr_expect_eq(cost.launches, cases[i].launches, "%s: %lld kernels", cases[i].ways, (long long)cost.launches);
+        cr_expect_eq(cost.gemms, 3, "%s", cases[i].ways);
+        cr_expect(cost.elements >= cases[i].least && cost.elements <= cases[i].most, "%s: %.4f elements", cases[i].ways,
+                  cost.elements);
+    }
 }

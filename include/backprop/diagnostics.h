@@ -55,6 +55,7 @@ typedef struct bp_verify_options {
     size_t struct_size;
     bp_verify_callback tensor; /* may be NULL */
     void *user;
+    const char *ways; /* how products are run: bp_trainer_options.ways */
 } bp_verify_options;
 
 /* Computes loss and gradients of one batch on the model's own backend and on `reference`, with the same parameters, and

@@ -81,6 +81,17 @@ typedef struct bp_trainer_options {
      * device. A micro-batch that does not fit is walked in parts, the gradient the mean over all samples as before;
      * batch norm needs it whole, and is refused. */
     size_t memory_limit;
+    /* How products are run where a backend has several ways: names separated by commas, each taken by every layer that
+     * can; NULL or "plain": each product on its own, bias, activation and derivative in one pass behind it, the weight
+     * gradient beside the error term. `cuda` has
+     *   forward_epilogue  bias and activation (relu, gelu_tanh) in the product, by cublasLt
+     *   delta_epilogue    the derivative of the layer below and its bias gradient likewise; for relu it wants
+     *                     forward_epilogue too, which then keeps the signs
+     *   weight_bias       the bias gradient in the product that makes the weight gradient
+     *   one_stream        the weight gradient not beside, but before the error term of the layer below
+     * Results are within the same bounds, not the same bits. Not for bf16, but for one_stream. docs/cuda-backend.md
+     * errors    INVALID_ARGUMENT (no such name), UNSUPPORTED (no layer can) */
+    const char *ways;
 } bp_trainer_options;
 
 /* Plans all memory and all products for the model and the batch, and allocates. The model must outlive the trainer.

@@ -77,8 +77,8 @@ static bp_status create(const bpi_backend_options *options, bpi_backend **backen
     return BP_STATUS_OK;
 }
 
-/* There is no linear_hidden_delta: a product of cuBLAS leaves nothing on chip that a kernel of ours could take up, so
- * that it would be the same two launches. */
+/* linear_hidden_delta is there for cublasLt's epilogues alone (BPI_WAY_DELTA): a product of cuBLAS leaves nothing on
+ * chip that a kernel of ours could take up, so that it would be the same two launches. */
 static const bpi_ops cuda_ops = {
     .version = BPI_OPS_VERSION,
     .struct_size = sizeof(bpi_ops),
@@ -115,6 +115,10 @@ static const bpi_ops cuda_ops = {
     .update = bpi_cuda_update,
     .block_forward = bpi_cuda_block_forward,
     .block_backward = bpi_cuda_block_backward,
+    .linear_hidden_delta = bpi_cuda_linear_hidden_delta,
+    .linear_way = bpi_cuda_linear_way,
+    .linear_forward_mask = bpi_cuda_linear_forward_mask,
+    .linear_weight_bias_grad = bpi_cuda_linear_weight_bias_grad,
     .memory_free = bpi_cuda_memory_free,
     .observe_units = bpi_cuda_observe_units,
     .observe_scratch_bytes = bpi_cuda_observe_scratch_bytes,

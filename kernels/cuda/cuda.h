@@ -7,6 +7,7 @@
 #ifndef BPI_CUDA_H
 #define BPI_CUDA_H
 
+#include <cublasLt.h>
 #include <cublas_v2.h>
 #include <cuda_runtime_api.h>
 
@@ -15,11 +16,20 @@
 
 enum { BPI_CUDA_LANES = 2, BPI_CUDA_SLOTS = 4 };
 
+/* Of each lane's workspace of cuBLAS: what NVIDIA recommends for Hopper and newer; older cards need 4 MiB. */
+#define BPI_CUDA_BLAS_BYTES ((size_t)32 << 20)
+
 /* A workspace that was too small and may be known to a captured graph: kept until the backend goes. */
 typedef struct bpi_cuda_retired {
     struct bpi_cuda_retired *next;
     void *memory;
 } bpi_cuda_retired;
+
+/* Device memory for partial results that grows, and never shrinks. */
+typedef struct bpi_cuda_workspace {
+    void *memory;
+    size_t bytes;
+} bpi_cuda_workspace;
 
 /* A place that a batch goes through: pinned memory on the host, and as much on the device. */
 typedef struct bpi_cuda_slot {
@@ -37,8 +47,10 @@ typedef struct bpi_cuda {
     cudaEvent_t forked, joined;
     cublasHandle_t blas[BPI_CUDA_LANES];
     void *blas_workspace[BPI_CUDA_LANES];
+    cublasLtHandle_t lt;
     void *workspace; /* partial results of the operation that runs on lane 0 */
     size_t workspace_bytes;
+    bpi_cuda_workspace weights; /* and of the weight gradient, on either lane */
     bpi_cuda_retired *retired;
     bpi_cuda_slot slots[BPI_CUDA_SLOTS];
     size_t slot_bytes;
@@ -81,6 +93,7 @@ bp_status bpi_cuda_download(bpi_backend *backend, const void *source, size_t byt
 bp_status bpi_cuda_zero(bpi_backend *backend, void *memory, size_t bytes);
 size_t bpi_cuda_workspace_bytes(bpi_backend *backend, const bpi_linear_spec *spec, int64_t parameter_count);
 bp_status bpi_cuda_reserve(bpi_backend *backend, size_t bytes);
+bp_status bpi_cuda_reserve_weights(bpi_cuda *cuda, size_t bytes); /* cuda->weights */
 void bpi_cuda_workspace_close(bpi_cuda *cuda);
 
 /* slots.c: the next slot, free, of at least `bytes`; send starts its copy, after which lane 0 may read slot->device;
@@ -96,6 +109,41 @@ bp_status bpi_cuda_source_prepare(bpi_backend *backend, bpi_source *source);
 void bpi_cuda_source_release(bpi_backend *backend, bpi_source *source);
 bp_status bpi_cuda_load(bpi_backend *backend, const bpi_load_args *args);
 
+/* lt.c: a product of cublasLt with what is done on its result, its algorithm chosen. */
+typedef struct bpi_cuda_gemm { /* out [m,n] = left [m,k] right [k,n], all column-major */
+    int64_t m, n, k;
+    cublasOperation_t left_operation, right_operation;
+    int64_t left_ld, right_ld, out_ld;
+    cublasLtEpilogue_t epilogue;
+    int64_t aux_ld; /* of the mask, or of gelu's z; 0: the epilogue has neither */
+} bpi_cuda_gemm;
+
+typedef struct bpi_cuda_product {
+    cublasLtMatmulDesc_t desc; /* NULL: not made */
+    cublasLtMatrixLayout_t left, right, out;
+    cublasLtMatmulAlgo_t algo;
+    size_t workspace_bytes;
+    bool has_vector, has_aux;
+} bpi_cuda_product;
+
+typedef struct bpi_cuda_operands {
+    const void *left, *right;
+    void *out, *vector, *aux; /* vector: the bias, or the bias gradient */
+    float add;                /* times what is in out */
+} bpi_cuda_operands;
+
+/* make: UNSUPPORTED where cublasLt has no algorithm for it; the words go to `error`. free accepts what make left
+ * undone. */
+bp_status bpi_cuda_product_make(bpi_cuda *cuda, const bpi_cuda_gemm *gemm, bpi_error *error, bpi_cuda_product *product);
+void bpi_cuda_product_free(bpi_cuda_product *product);
+bp_status bpi_cuda_product_run(bpi_cuda *cuda, const bpi_cuda_product *product, int lane,
+                               const bpi_cuda_operands *operands);
+
+/* ways.c: the products of a layer that cublasLt makes whole; refused with the reason where it can't. */
+bool bpi_cuda_linear_way(bpi_backend *backend, const bpi_linear_spec *spec, bpi_way way, bpi_error *why);
+bp_status bpi_cuda_way_gemm(bpi_cuda *cuda, const bpi_linear_spec *spec, bpi_way way, bpi_error *why,
+                            bpi_cuda_gemm *gemm);
+
 /* linear.c */
 bp_status bpi_cuda_linear_plan(bpi_backend *backend, const bpi_linear_spec *spec, bpi_linear_plan **plan);
 void bpi_cuda_linear_unplan(bpi_backend *backend, bpi_linear_plan *plan);
@@ -104,6 +152,12 @@ bp_status bpi_cuda_linear_forward(bpi_backend *backend, const bpi_linear_plan *p
                                   const void *bias, void *z, void *a);
 bp_status bpi_cuda_linear_input_grad(bpi_backend *backend, const bpi_linear_plan *plan, const void *delta,
                                      const void *w, void *d_x);
+bp_status bpi_cuda_linear_forward_mask(bpi_backend *backend, const bpi_linear_plan *plan, const void *x, const void *w,
+                                       const void *bias, void *a, void *mask);
+bp_status bpi_cuda_linear_hidden_delta(bpi_backend *backend, const bpi_linear_plan *plan, const void *delta,
+                                       const void *w, const bpi_activation_args *args);
+bp_status bpi_cuda_linear_weight_bias_grad(bpi_backend *backend, const bpi_linear_plan *plan, int lane,
+                                           const void *delta, const void *x, bool accumulate, void *d_w, void *d_b);
 bp_status bpi_cuda_linear_weight_grad(bpi_backend *backend, const bpi_linear_plan *plan, int lane, const void *delta,
                                       const void *x, bool accumulate, void *d_w);
 

@@ -4,16 +4,13 @@
  * captured. Atomics are off, as sums by atomics depend on the order in which blocks end. */
 #include "kernels/cuda/cuda.h"
 
-/* What NVIDIA recommends for Hopper and newer; older cards need 4 MiB. */
-#define BLAS_WORKSPACE_BYTES ((size_t)32 << 20)
-
 static bp_status open_blas(bpi_cuda *cuda, int lane)
 {
     bpi_error *error = cuda->backend.error;
     BPI_CUDA_TRY(error, cublasCreate(&cuda->blas[lane]));
     BPI_CUDA_TRY(error, cublasSetStream(cuda->blas[lane], cuda->lanes[lane]));
-    BPI_TRY(bpi_cuda_device_memory(cuda, BLAS_WORKSPACE_BYTES, &cuda->blas_workspace[lane]));
-    BPI_CUDA_TRY(error, cublasSetWorkspace(cuda->blas[lane], cuda->blas_workspace[lane], BLAS_WORKSPACE_BYTES));
+    BPI_TRY(bpi_cuda_device_memory(cuda, BPI_CUDA_BLAS_BYTES, &cuda->blas_workspace[lane]));
+    BPI_CUDA_TRY(error, cublasSetWorkspace(cuda->blas[lane], cuda->blas_workspace[lane], BPI_CUDA_BLAS_BYTES));
     BPI_CUDA_TRY(error, cublasSetAtomicsMode(cuda->blas[lane], CUBLAS_ATOMICS_NOT_ALLOWED));
     return BP_STATUS_OK;
 }
@@ -28,12 +25,15 @@ bp_status bpi_cuda_lanes_open(bpi_cuda *cuda)
         BPI_CUDA_TRY(error, cudaStreamCreateWithFlags(&cuda->lanes[lane], cudaStreamNonBlocking));
         BPI_TRY(open_blas(cuda, lane));
     }
+    BPI_CUDA_TRY(error, cublasLtCreate(&cuda->lt));
     return BP_STATUS_OK;
 }
 
 /* What fails here has nobody left to be told. */
 void bpi_cuda_lanes_close(bpi_cuda *cuda)
 {
+    if (cuda->lt)
+        (void)cublasLtDestroy(cuda->lt);
     for (int lane = 0; lane < BPI_CUDA_LANES; ++lane) {
         if (cuda->blas[lane])
             (void)cublasDestroy(cuda->blas[lane]);

@@ -6,7 +6,10 @@
  *   d_x = delta w    d_x^T [I,B] = w^T delta^T
  *   d_w = delta^T x  d_w^T [I,O] = x^T (delta^T)^T
  * Accumulation is in f32. tf32 rounds the factors to 10 bits, and bf16 reads them in bf16 (the weights from the copy
- * that convert_weights and update make), and only where they were asked for by name. */
+ * that convert_weights and update make), and only where they were asked for by name.
+ *
+ * The plain way is a product of cuBLAS and one pass of ours over its result. On the ways that spec.ways names, cublasLt
+ * does the pass's work while it stores the product (ways.c, lt.c). */
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/kernels.h"
 
@@ -15,7 +18,24 @@
 
 struct bpi_linear_plan {
     bpi_linear_spec spec;
+    bpi_cuda_product products[BPI_WAYS]; /* of the ways that spec.ways names */
 };
+
+/* What cublasLt makes of the layer, and a row for a bias gradient that is added to what is there. */
+static bp_status make_products(bpi_cuda *cuda, bpi_linear_plan *plan)
+{
+    bpi_error *error = cuda->backend.error;
+    for (int way = BPI_WAY_FORWARD; way <= BPI_WAY_BIAS; ++way) {
+        bpi_cuda_gemm gemm;
+        if (!bpi_goes(plan->spec.ways, (bpi_way)way))
+            continue;
+        BPI_TRY(bpi_cuda_way_gemm(cuda, &plan->spec, (bpi_way)way, error, &gemm));
+        BPI_TRY(bpi_cuda_product_make(cuda, &gemm, error, &plan->products[way]));
+    }
+    if (!bpi_goes(plan->spec.ways, BPI_WAY_BIAS))
+        return BP_STATUS_OK;
+    return bpi_cuda_reserve_weights(cuda, (size_t)bpi_cuda_sums_ld(plan->spec.outputs) * sizeof(float));
+}
 
 bp_status bpi_cuda_linear_plan(bpi_backend *backend, const bpi_linear_spec *spec, bpi_linear_plan **plan)
 {
@@ -26,14 +46,22 @@ bp_status bpi_cuda_linear_plan(bpi_backend *backend, const bpi_linear_spec *spec
     if (!*plan)
         return bpi_fail(backend->error, BP_STATUS_OUT_OF_MEMORY, "backend cuda: no memory for %zu bytes",
                         sizeof **plan);
+    memset(*plan, 0, sizeof **plan);
     (*plan)->spec = *spec;
-    return BP_STATUS_OK;
+    bp_status status = make_products(bpi_cuda_of(backend), *plan);
+    if (status != BP_STATUS_OK) {
+        bpi_cuda_linear_unplan(backend, *plan);
+        *plan = NULL;
+    }
+    return status;
 }
 
 void bpi_cuda_linear_unplan(bpi_backend *backend, bpi_linear_plan *plan)
 {
     if (!plan)
         return;
+    for (int way = 0; way < BPI_WAYS; ++way)
+        bpi_cuda_product_free(&plan->products[way]);
     const bp_allocator *allocator = &bpi_cuda_of(backend)->allocator;
     allocator->release(allocator->user, plan, sizeof *plan);
 }
@@ -73,12 +101,33 @@ bp_status bpi_cuda_convert_weights(bpi_backend *backend, const void *parameters,
     return BP_STATUS_OK;
 }
 
+/* aux: the mask, or gelu's z. */
+static bp_status forward_in_one(bpi_cuda *cuda, const bpi_linear_plan *plan, const void *x, const void *w,
+                                const void *bias, void *aux, void *a)
+{
+    union {
+        const void *read;
+        void *shown;
+    } vector = {bias};
+    bpi_cuda_operands operands = {.left = w, .right = x, .out = a, .vector = vector.shown, .aux = aux};
+    return bpi_cuda_product_run(cuda, &plan->products[BPI_WAY_FORWARD], 0, &operands);
+}
+
+bp_status bpi_cuda_linear_forward_mask(bpi_backend *backend, const bpi_linear_plan *plan, const void *x, const void *w,
+                                       const void *bias, void *a, void *mask)
+{
+    assert(x && w && a && mask && plan->spec.keeps_mask && !bias == !plan->spec.bias);
+    return forward_in_one(bpi_cuda_of(backend), plan, x, w, bias, mask, a);
+}
+
 bp_status bpi_cuda_linear_forward(bpi_backend *backend, const bpi_linear_plan *plan, const void *x, const void *w,
                                   const void *bias, void *z, void *a)
 {
     const bpi_linear_spec *spec = &plan->spec;
     bpi_cuda *cuda = bpi_cuda_of(backend);
     assert(x && w && a && !bias == !spec->bias);
+    if (bpi_goes(spec->ways, BPI_WAY_FORWARD))
+        return forward_in_one(cuda, plan, x, w, bias, z, a);
     bpi_type type = spec->wide ? backend->traits.parameter_type : backend->traits.activation_type;
     result product = {z ? z : a, spec->ld_a, type, 0.0f};
     factor weights = {w, spec->ld_w, CUBLAS_OP_T}, samples = {x, spec->ld_x, CUBLAS_OP_N};
@@ -111,4 +160,48 @@ bp_status bpi_cuda_linear_weight_grad(bpi_backend *backend, const bpi_linear_pla
     factor samples = {x, spec->ld_x, CUBLAS_OP_N}, errors = {delta, spec->ld_a, CUBLAS_OP_T};
     return multiply(bpi_cuda_of(backend), lane, spec->inputs, spec->outputs, spec->rows, samples, errors,
                     (result){d_w, spec->ld_w, backend->traits.parameter_type, accumulate ? 1.0f : 0.0f});
+}
+
+/* d_b out of one row of sums. */
+static bp_status add_row(bpi_cuda *cuda, int lane, const void *row, int64_t cols, void *d_b)
+{
+    BPI_CUDA_TRY(cuda->backend.error, bpi_cuda_run_column_sums_finish(cuda->lanes[lane], row, 1, cols, true, d_b));
+    return BP_STATUS_OK;
+}
+
+/* cublasLt's bias gradients take the place of what is there: one that is added goes through a row of the workspace. */
+bp_status bpi_cuda_linear_hidden_delta(bpi_backend *backend, const bpi_linear_plan *plan, const void *delta,
+                                       const void *w, const bpi_activation_args *args)
+{
+    const bpi_linear_spec *spec = &plan->spec;
+    bpi_cuda *cuda = bpi_cuda_of(backend);
+    assert(bpi_goes(spec->ways, BPI_WAY_DELTA) && args->activation == spec->below && !args->d_b == !spec->below_bias);
+    assert(args->saved.ld == spec->ld_x && args->delta.ld == spec->ld_x);
+    union {
+        const void *read;
+        void *shown;
+    } aux = {spec->below == BP_ACTIVATION_RELU ? args->mask : args->saved.data};
+    bool adds = args->d_b && args->accumulate;
+    bpi_cuda_operands operands = {.left = w,
+                                  .right = delta,
+                                  .out = args->delta.data,
+                                  .vector = adds ? cuda->workspace : args->d_b,
+                                  .aux = aux.shown};
+    BPI_TRY(bpi_cuda_product_run(cuda, &plan->products[BPI_WAY_DELTA], 0, &operands));
+    return adds ? add_row(cuda, 0, cuda->workspace, spec->inputs, args->d_b) : BP_STATUS_OK;
+}
+
+bp_status bpi_cuda_linear_weight_bias_grad(bpi_backend *backend, const bpi_linear_plan *plan, int lane,
+                                           const void *delta, const void *x, bool accumulate, void *d_w, void *d_b)
+{
+    const bpi_linear_spec *spec = &plan->spec;
+    bpi_cuda *cuda = bpi_cuda_of(backend);
+    assert(delta && x && d_w && d_b && lane >= 0 && lane < BPI_CUDA_LANES);
+    bpi_cuda_operands operands = {.left = x,
+                                  .right = delta,
+                                  .out = d_w,
+                                  .vector = accumulate ? cuda->weights.memory : d_b,
+                                  .add = accumulate ? 1.0f : 0.0f};
+    BPI_TRY(bpi_cuda_product_run(cuda, &plan->products[BPI_WAY_BIAS], lane, &operands));
+    return accumulate ? add_row(cuda, lane, cuda->weights.memory, spec->outputs, d_b) : BP_STATUS_OK;
 }

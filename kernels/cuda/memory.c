@@ -102,42 +102,51 @@ size_t bpi_cuda_workspace_bytes(bpi_backend *backend, const bpi_linear_spec *spe
 }
 
 /* The old one is kept: a graph that was captured before would go on using it. */
-static bp_status retire_workspace(bpi_cuda *cuda)
+static bp_status retire(bpi_cuda *cuda, void *memory)
 {
-    if (!cuda->workspace)
+    if (!memory)
         return BP_STATUS_OK;
     bpi_cuda_retired *node = cuda->allocator.allocate(cuda->allocator.user, sizeof *node, 64);
     if (!node)
         return bpi_fail(cuda->backend.error, BP_STATUS_OUT_OF_MEMORY, "backend cuda: no memory for %zu bytes",
                         sizeof *node);
-    node->memory = cuda->workspace;
+    node->memory = memory;
     node->next = cuda->retired;
     cuda->retired = node;
-    cuda->workspace = NULL;
-    cuda->workspace_bytes = 0;
+    return BP_STATUS_OK;
+}
+
+static bp_status grow(bpi_cuda *cuda, size_t bytes, void **memory, size_t *memory_bytes)
+{
+    if (bytes <= *memory_bytes)
+        return BP_STATUS_OK;
+    void *made;
+    BPI_TRY(bpi_cuda_device_memory(cuda, bytes, &made));
+    bp_status status = retire(cuda, *memory);
+    if (status != BP_STATUS_OK) {
+        (void)cudaFree(made);
+        return status;
+    }
+    *memory = made;
+    *memory_bytes = bytes;
     return BP_STATUS_OK;
 }
 
 bp_status bpi_cuda_reserve(bpi_backend *backend, size_t bytes)
 {
     bpi_cuda *cuda = bpi_cuda_of(backend);
-    if (bytes <= cuda->workspace_bytes)
-        return BP_STATUS_OK;
-    void *made;
-    BPI_TRY(bpi_cuda_device_memory(cuda, bytes, &made));
-    bp_status status = retire_workspace(cuda);
-    if (status != BP_STATUS_OK) {
-        (void)cudaFree(made);
-        return status;
-    }
-    cuda->workspace = made;
-    cuda->workspace_bytes = bytes;
-    return BP_STATUS_OK;
+    return grow(cuda, bytes, &cuda->workspace, &cuda->workspace_bytes);
+}
+
+bp_status bpi_cuda_reserve_weights(bpi_cuda *cuda, size_t bytes)
+{
+    return grow(cuda, bytes, &cuda->weights.memory, &cuda->weights.bytes);
 }
 
 void bpi_cuda_workspace_close(bpi_cuda *cuda)
 {
     (void)cudaFree(cuda->workspace);
+    (void)cudaFree(cuda->weights.memory);
     while (cuda->retired) {
         bpi_cuda_retired *node = cuda->retired;
         cuda->retired = node->next;

@@ -69,6 +69,8 @@ bool cue_gemm_types(cublasComputeType_t compute, cublasMath_t math, cudaDataType
 /* epilogue.c: v[i,j] (column-major, m rows) becomes what D gets; bias gradients and masks are written on the way. */
 cue_error cue_epilogue_access(cue_op_id op, const cue_gemm_call *g, int64_t batch);
 void cue_epilogue_apply(const cue_gemm_call *g, int64_t batch, double *v);
+/* Bytes of vectors and aux buffers that it reads, or writes: each once. */
+int64_t cue_epilogue_bytes(const cue_gemm_call *g, bool written);
 
 struct cublasContext {
     cudaStream_t stream;

@@ -54,6 +54,20 @@ cue_error cue_epilogue_access(cue_op_id op, const cue_gemm_call *g, int64_t batc
     return error == CUE_SUCCESS && has(g, AUX) ? access_aux(op, g, batch) : error;
 }
 
+int64_t cue_epilogue_bytes(const cue_gemm_call *g, bool written)
+{
+    int64_t vector = bias_length(g) * (int64_t)cue_scalar_bytes(g->epilogue.bias_type), bytes = 0;
+    int64_t aux =
+        has(g, RELU | DRELU) ? (g->m + 7) / 8 * g->n : g->m * g->n * (int64_t)cue_scalar_bytes(g->epilogue.aux_type);
+    if (has(g, BIAS) && !written)
+        bytes += vector;
+    if (has(g, BGRAD | BGRADA | BGRADB) && written)
+        bytes += vector;
+    if (has(g, AUX) && has(g, DRELU | DGELU) != written)
+        bytes += aux;
+    return (unsigned)g->epilogue.kind <= CUBLASLT_EPILOGUE_DEFAULT ? 0 : bytes * g->batch_count;
+}
+
 static double gelu(double x)
 {
     return 0.5 * x * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)));

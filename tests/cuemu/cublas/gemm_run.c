@@ -139,6 +139,8 @@ static void count_gemm(const cue_gemm_call *g)
     cue_count("gemm_flops", 2 * g->m * g->n * g->k * g->batch_count);
     cue_count("gemm_read_bytes", (g->m * g->k * ea + g->k * g->n * eb) * g->batch_count);
     cue_count("gemm_write_bytes", g->m * g->n * ed * g->batch_count);
+    cue_count("epilogue_read_bytes", cue_epilogue_bytes(g, false));
+    cue_count("epilogue_write_bytes", cue_epilogue_bytes(g, true));
 }
 
 static void run_gemm(cue_op_id op, const void *payload, size_t bytes)
