@@ -22,6 +22,12 @@ static bp_status weight_grad(bpb_arrays *b)
     return b->ops->linear_weight_grad(b->backend, b->plan, 0, b->delta.at.data, b->x.at.data, false, b->d_w.at.data);
 }
 
+/* As its only way: see ops.h, linear_way. */
+static bool has_hidden_delta(const bpi_ops *ops)
+{
+    return ops->linear_hidden_delta && !ops->linear_way;
+}
+
 /* The layer below has tanh: its outputs are x. Its bias gradient needs a vector as long as the inputs. */
 static bp_status hidden_delta(bpb_arrays *b)
 {
@@ -30,7 +36,7 @@ static bp_status hidden_delta(bpb_arrays *b)
                                 .d_a = b->d_x.at,
                                 .delta = b->d_x.at,
                                 .d_b = b->mean.at.data};
-    if (b->ops->linear_hidden_delta)
+    if (has_hidden_delta(b->ops))
         return b->ops->linear_hidden_delta(b->backend, b->plan, b->delta.at.data, b->w.at.data, &args);
     BPI_TRY(input_grad(b)); /* what it stands for, on the reference */
     return b->ops->activation_backward(b->backend, &args);
@@ -49,11 +55,6 @@ static bpb_array d_x_of(const bpb_arrays *b)
 static bpb_array d_w_of(const bpb_arrays *b)
 {
     return b->d_w;
-}
-
-static bool has_hidden_delta(const bpi_ops *ops)
-{
-    return ops->linear_hidden_delta != NULL;
 }
 
 const bpb_op bpb_linear_ops[] = {
