@@ -6,7 +6,7 @@ __device__ __forceinline__ int64_t sample_of(const bpi_cuda_gather &from, int64_
     return from.index ? from.index[b] : from.first + b;
 }
 
-/* W neighbouring inputs of a sample, which begin inside it; beyond it 0. */
+/* W neighbouring inputs of a sample, all of them inside it: W is 4 only where I is a multiple of 4. */
 template <bool BYTES, int W>
 __device__ __forceinline__ bpi_cuda_cells<W> read_inputs(const bpi_cuda_gather &from, int64_t sample, int64_t i)
 {
@@ -14,17 +14,11 @@ __device__ __forceinline__ bpi_cuda_cells<W> read_inputs(const bpi_cuda_gather &
     if (!BYTES)
         return read_cells<W>(static_cast<const float *>(from.source_x) + sample * inputs, i, inputs);
     const uint8_t *row = static_cast<const uint8_t *>(from.source_x) + sample * inputs;
+    const uint32_t word = W == 4 ? *reinterpret_cast<const uint32_t *>(row + i) : row[i];
     bpi_cuda_cells<W> cells;
-    if (W == 4 && i + 4 <= inputs) {
-        const uint32_t word = *reinterpret_cast<const uint32_t *>(row + i);
-#pragma unroll
-        for (int k = 0; k < W; ++k)
-            cells.v[k] = (float)(word >> 8 * k & 0xffu);
-        return cells;
-    }
 #pragma unroll
     for (int k = 0; k < W; ++k)
-        cells.v[k] = i + k < inputs ? (float)row[i + k] : 0.0f;
+        cells.v[k] = (float)(word >> 8 * k & 0xffu);
     return cells;
 }
 
@@ -33,8 +27,8 @@ __device__ __forceinline__ bpi_cuda_cells<W> read_inputs(const bpi_cuda_gather &
  * moves  reads BI bytes or 4BI, 8B tiles of the index, 8I slices of the statistics, writes sB ld, s = 4 or 2 of T;
  *        shared 3 KiB; bound by memory
  * order  element by element
- * edges  samples that do not start on the bytes of W elements: W = 1; the padding's threads write zeros and read
- *        nothing; the index comes into shared memory for 256 rows at a time */
+ * edges  samples that do not start on the bytes of W elements: W = 1; the padding's threads read nothing, their value
+ *        and statistics are 0, and so is what they write; the index comes into shared memory for 256 rows at a time */
 template <bool BYTES, int W, typename T> BPI_CUDA_KERNEL load_inputs(bpi_cuda_gather from, int64_t slice_rows)
 {
     __shared__ int64_t samples[BPI_CUDA_THREADS];
@@ -69,8 +63,7 @@ template <bool BYTES, int W, typename T> BPI_CUDA_KERNEL load_inputs(bpi_cuda_ga
 #pragma unroll
                 for (int c = 0; c < W; ++c) {
                     const float value = BYTES ? x[k].v[c] / from.divisor : x[k].v[c];
-                    const float moved = from.mean ? (value - mean.v[c]) * inv_std.v[c] : value;
-                    x[k].v[c] = i + c < inputs ? moved : 0.0f;
+                    x[k].v[c] = from.mean ? (value - mean.v[c]) * inv_std.v[c] : value;
                 }
                 write_cells<W>(row_to<T>(from.x, b), i, from.x.ld, x[k]);
             }
