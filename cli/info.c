@@ -55,6 +55,33 @@ static json_t *precisions_of(const option_set *options, const char *name, bool e
     return list;
 }
 
+/* The engine of every precision that it has by itself, by name. */
+static json_t *engines_of(const option_set *options, const char *name)
+{
+    json_t *engines = json_object();
+    const char *precision;
+    for (int i = BP_PRECISION_F64; (precision = bp_precision_name((bp_precision)i)); i++) {
+        bp_context *context = NULL;
+        if (make(options, name, (bp_precision)i, false, &context) == BP_STATUS_OK)
+            json_object_set_new(engines, precision, json_string(bp_context_engine(context)));
+        bp_context_destroy(context);
+    }
+    return engines;
+}
+
+/* A line for each precision whose engine is another than the backend's own. */
+static void print_other_engines(const option_set *options, const char *name, const char *engine)
+{
+    json_t *engines = engines_of(options, name), *other;
+    const char *precision;
+    json_object_foreach(engines, precision, other)
+    {
+        if (strcmp(json_string_value(other), engine) != 0)
+            printf("%-10s in %s: %s\n", "", precision, json_string_value(other));
+    }
+    json_decref(engines);
+}
+
 static void print_list(const char *before, json_t *list)
 {
     size_t index;
@@ -71,6 +98,7 @@ static void print_backend(const option_set *options, const char *name, const bp_
         print_list("; has ", precisions_of(options, name, false));
         print_list("; emulates ", precisions_of(options, name, true));
         printf("\n");
+        print_other_engines(options, name, bp_context_engine(context));
     } else
         printf("%-10s not usable here: %s\n", name, reason_of(name, context));
 }
@@ -80,10 +108,10 @@ static json_t *backend_value(const option_set *options, const char *name, const 
     if (status != BP_STATUS_OK)
         return json_pack("{ss sb ss ss}", "name", name, "usable", 0, "status", bp_status_name(status), "reason",
                          reason_of(name, context));
-    return json_pack("{ss sb ss ss si so so}", "name", name, "usable", 1, "engine", bp_context_engine(context),
+    return json_pack("{ss sb ss ss si so so so}", "name", name, "usable", 1, "engine", bp_context_engine(context),
                      "precision", bp_precision_name(bp_context_precision(context)), "threads",
                      bp_context_threads(context), "precisions", precisions_of(options, name, false), "emulated",
-                     precisions_of(options, name, true));
+                     precisions_of(options, name, true), "engines", engines_of(options, name));
 }
 
 static json_t *tell_backends(const option_set *options)

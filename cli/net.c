@@ -102,7 +102,7 @@ const option_spec compute_specs[COMPUTE_COUNT] = {
     {"precision", OPTION_CHOICE, offsetof(settings, precision), "NAME", "default",
      "of products and activations; default is f64 for reference, f32 elsewhere", precision_names, 0, 0, 0},
     {"emulate-bf16", OPTION_FLAG, offsetof(settings, emulate_bf16), NULL, NULL,
-     "allow bf16 on cpu, in f32 over rounded values: slower than f32", NULL, 0, 0, 0},
+     "compute bf16 on cpu in f32 over rounded values, on any processor: not faster than f32", NULL, 0, 0, 0},
     {"threads", OPTION_COUNT, offsetof(settings, threads), "N", NULL, "of the CPU [all that the process may use]", NULL,
      1, 65536, 0},
 };

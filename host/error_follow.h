@@ -40,7 +40,7 @@ typedef struct bpi_follower {
 /* Of a sum of products: its `terms` roundings are errors like all others, each of at most u times the magnitude. */
 static inline double bpi_sum_scale(const bpi_roundoff *r, int64_t terms, double magnitude)
 {
-    return (sqrt((double)terms) * r->sum + r->product) * magnitude + (double)terms * r->quantum;
+    return (sqrt((double)terms) * r->sum + r->product) * magnitude + (double)terms * r->product_quantum;
 }
 
 /* A value as an activation array holds it. */

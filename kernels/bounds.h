@@ -17,25 +17,27 @@
 
 /* What a precision rounds, and how much. */
 typedef struct bpi_roundoff {
-    double sum;           /* u: one operation, in the type that sums are kept in */
-    double product;       /* factors that a product rounds to a shorter type than they are given in: of it, relative */
-    double store;         /* writing an activation array in a shorter type than sums are kept in, relative */
-    double quantum;       /* smallest denormal: at least what an operation that underflows loses */
-    double store_quantum; /* half the smallest denormal of that shorter type: what is lost in writing it */
+    double sum;     /* u: one operation, in the type that sums are kept in */
+    double product; /* factors that a product rounds to a shorter type than they are given in: of it, relative */
+    double store;   /* writing an activation array in a shorter type than sums are kept in, relative */
+    double quantum; /* smallest denormal: at least what an operation that underflows loses */
+    double product_quantum; /* the same of a term of a product and of its sum */
+    double store_quantum;   /* half the smallest denormal of that shorter type: what is lost in writing it */
 } bpi_roundoff;
 
 static inline bpi_roundoff bpi_roundoff_of(bp_precision precision)
 {
-    bpi_roundoff r = {.sum = 0x1p-24, .quantum = 0x1p-149};
+    bpi_roundoff r = {.sum = 0x1p-24, .quantum = 0x1p-149, .product_quantum = 0x1p-149};
     if (precision == BP_PRECISION_F64) {
         r.sum = 0x1p-53;
-        r.quantum = 0x1p-1074;
+        r.quantum = r.product_quantum = 0x1p-1074;
     }
     if (precision == BP_PRECISION_TF32) /* both factors to 11 significant bits */
         r.product = 0x1p-10 + 0x1p-22;
     if (precision == BP_PRECISION_BF16) { /* 8 significant bits; factors are bf16 already, the weights too */
         r.store = 0x1p-8;
         r.store_quantum = 0x1p-134;
+        r.product_quantum = 0x1p-125; /* AVX512-BF16 and AMX take denormals as 0, in a factor and in a sum */
     }
     return r;
 }
@@ -66,7 +68,7 @@ static inline double bpi_stored_bound(const bpi_roundoff *r, double value, doubl
 static inline double bpi_product_sum_bound(const bpi_roundoff *r, int64_t terms, double magnitude)
 {
     double gamma = bpi_gamma(r->sum, terms);
-    return (gamma + r->product * (1.0 + gamma)) * magnitude + (double)terms * r->quantum;
+    return (gamma + r->product * (1.0 + gamma)) * magnitude + (double)terms * r->product_quantum;
 }
 
 /* ---- linear layer; magnitude: sum_i |x||w| + |b|, sum_o |delta||w|, sum_b |delta||x| (+ |old d_w|) ---- */

@@ -1,4 +1,5 @@
 /* Making a backend, its memory and its traits: what the table promises before any operation. */
+#include "kernels/cpu/gemm.h"
 #include "support/matrix.h"
 
 #include <criterion/criterion.h>
@@ -124,21 +125,63 @@ static void plain_release(void *user, void *memory, size_t bytes)
     free(memory);
 }
 
-/* Bf16 that would be slower than f32 is nothing to fall into without asking for it. */
-Test(backend, cpu_emulates_bf16_where_it_is_asked_to_by_name_alone)
+/* Makes the cpu backend in bf16, and takes it down: its status, and what it said in `words`. */
+static bp_status try_bf16(bool emulate, char words[sizeof(bpi_error)])
 {
     bpi_error error = {{0}};
     bpi_backend *backend = NULL;
     bpi_backend_options options = {.precision = BP_PRECISION_BF16,
                                    .threads = 1,
                                    .allocator = {plain_allocate, plain_release, NULL},
-                                   .error = &error};
-    cr_assert_eq(bpi_cpu_ops()->create(&options, &backend), BP_STATUS_UNSUPPORTED);
-    cr_assert(!backend && strstr(error.text, "emulate_bf16"), "%s", error.text);
-    options.emulate_bf16 = true;
-    cr_assert_eq(bpi_cpu_ops()->create(&options, &backend), BP_STATUS_OK, "%s", error.text);
-    cr_assert(backend->traits.activation_type == BPI_TYPE_BF16 && strstr(backend->traits.engine, "bf16 emulated"));
-    backend->ops->destroy(backend);
+                                   .error = &error,
+                                   .emulate_bf16 = emulate};
+    bp_status status = bpi_cpu_ops()->create(&options, &backend);
+    cr_assert_eq(status == BP_STATUS_OK, backend != NULL);
+    cr_assert(!backend || backend->traits.activation_type == BPI_TYPE_BF16);
+    snprintf(words, sizeof(bpi_error), "%s", backend ? backend->traits.engine : error.text);
+    if (backend)
+        backend->ops->destroy(backend);
+    return status;
+}
+
+/* What is not faster than f32 is nothing to fall into without asking for it. oneDNN looks at its variable once, before
+ * its first product. */
+Test(backend, cpu_without_bf16_emulates_it_where_it_is_asked_to_by_name_alone)
+{
+    char words[sizeof(bpi_error)];
+    cr_assert(setenv("DNNL_MAX_CPU_ISA", "AVX2", 1) == 0 && unsetenv("BP_CPU_BF16") == 0);
+    cr_assert_eq(bpi_cpu_gemm_bf16_of_machine(), BPI_CPU_GEMM_NO_BF16);
+    cr_assert_eq(try_bf16(false, words), BP_STATUS_UNSUPPORTED);
+    cr_assert(strstr(words, "AVX512-BF16") && strstr(words, "emulate_bf16"), "%s", words);
+    cr_assert_eq(try_bf16(true, words), BP_STATUS_OK, "%s", words);
+    cr_assert(strstr(words, "bf16 emulated"), "%s", words);
+    cr_assert_eq(setenv("BP_CPU_BF16", "native", 1), 0);
+    cr_assert_eq(try_bf16(true, words), BP_STATUS_UNSUPPORTED);
+    cr_assert(strstr(words, "AVX512-BF16"), "%s", words);
+    cr_assert_eq(setenv("BP_CPU_BF16", "widened", 1), 0);
+    cr_assert_eq(try_bf16(false, words), BP_STATUS_UNSUPPORTED);
+    cr_assert_eq(try_bf16(true, words), BP_STATUS_OK, "%s", words);
+}
+
+Test(backend, cpu_with_bf16_has_it_without_being_asked_and_takes_the_products_that_are_named)
+{
+    if (!bpi_cpu_gemm_bf16_of_machine())
+        cr_skip_test("this processor has neither AVX512-BF16 nor AMX");
+    char words[sizeof(bpi_error)];
+    cr_assert_eq(unsetenv("BP_CPU_BF16"), 0);
+    cr_assert_eq(try_bf16(false, words), BP_STATUS_OK, "%s", words);
+    cr_assert(strstr(words, ", bf16 ") && !strstr(words, "emulated"), "%s", words);
+    cr_assert_eq(try_bf16(true, words), BP_STATUS_OK, "%s", words);
+    cr_assert(strstr(words, "bf16 emulated"), "%s", words);
+    cr_assert_eq(setenv("BP_CPU_BF16", "native", 1), 0);
+    cr_assert_eq(try_bf16(true, words), BP_STATUS_OK, "%s", words);
+    cr_assert(strstr(words, "bf16 by A"), "%s", words);
+    cr_assert_eq(setenv("BP_CPU_BF16", "widened", 1), 0);
+    cr_assert_eq(try_bf16(false, words), BP_STATUS_OK, "%s", words);
+    cr_assert(strstr(words, "bf16 multiplied in f32"), "%s", words);
+    cr_assert_eq(setenv("BP_CPU_BF16", "int8", 1), 0);
+    cr_assert_eq(try_bf16(false, words), BP_STATUS_UNSUPPORTED);
+    cr_assert(strstr(words, "int8") && strstr(words, "native") && strstr(words, "widened"), "%s", words);
 }
 
 Test(backend, creation_without_memory_is_a_status_with_words)

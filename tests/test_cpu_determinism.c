@@ -7,7 +7,10 @@
 
 #include "kernels/cpu/partition.h"
 
-static const bpt_target cpu = {"cpu f32", bpi_cpu_ops, BP_PRECISION_F32};
+static bpt_target cpu(void)
+{
+    return (bpt_target){"cpu", bpi_cpu_ops, bpt_precision()};
+}
 
 /* B, I, O: one task and several; tiles that divide the rows and tiles that don't; weight gradients whole, in pieces of
  * the outputs and in parts of the batch. */
@@ -34,11 +37,12 @@ static bpt_scenario scenario_of(int s)
 Test(cpu_determinism, same_bits_for_any_number_of_threads_and_on_every_run)
 {
     static const int threads[] = {1, 2, 3, 7};
+    const bpt_target target = cpu();
     for (int s = 0; s < SHAPES; ++s) {
         bpt_scenario scenario = scenario_of(s);
         bpt_outputs want = {NULL, 0};
         for (size_t t = 0; t < sizeof threads / sizeof threads[0]; ++t) {
-            bpt_device *device = bpt_open(&cpu, threads[t]);
+            bpt_device *device = bpt_open(&target, threads[t]);
             for (int run = 0; run < 2; ++run) {
                 bpt_outputs got = bpt_scenario_run(device, &scenario);
                 if (!want.values) {
@@ -63,7 +67,7 @@ Test(cpu_determinism, shapes_of_the_test_reach_every_way_to_cut)
     for (int s = 0; s < SHAPES; ++s) {
         bpi_linear_spec spec = {.rows = shapes[s][0], .inputs = shapes[s][1], .outputs = shapes[s][2]};
         bpi_cpu_weight_split split = bpi_cpu_split_weight_grad(&spec);
-        bpi_cpu_rows rows = bpi_cpu_cut_of_input_grad(&spec).rows;
+        bpi_cpu_rows rows = bpi_cpu_cut_of_input_grad(&spec, false).rows;
         bpi_cpu_cut forward = bpi_cpu_cut_of_forward(&spec);
         whole += split.pieces == 1 && split.parts == 1;
         pieces += split.pieces > 1;

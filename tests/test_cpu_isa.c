@@ -8,7 +8,6 @@
 
 #include "kernels/cpu/loops.h"
 
-static const bpt_target cpu = {"cpu f32", bpi_cpu_ops, BP_PRECISION_F32};
 static const char *const sets[] = {"baseline", "avx2", "avx512"};
 
 enum { SETS = sizeof sets / sizeof sets[0] };
@@ -16,6 +15,7 @@ enum { SETS = sizeof sets / sizeof sets[0] };
 static bpt_outputs run_with(const char *set, const bpt_scenario *scenario)
 {
     cr_assert_eq(setenv("BP_CPU_ISA", set, 1), 0);
+    const bpt_target cpu = {"cpu", bpi_cpu_ops, bpt_precision()};
     bpt_device *device = bpt_open(&cpu, 2);
     cr_assert(strstr(device->backend->traits.engine, bpi_cpu_loops_named(set)->isa), "%s",
               device->backend->traits.engine);

@@ -55,8 +55,9 @@ typedef struct bp_context_options {
     bp_allocator allocator; /* zeroed: aligned_alloc and free */
     bp_log_callback log;    /* NULL: silence */
     void *log_user;
-    bool emulate_bf16; /* since 0.2: allows precision bf16 on `cpu`, in f32 over values rounded to bf16: slower than f32
-                        */
+    bool emulate_bf16; /* since 0.2: precision bf16 on `cpu` is computed in f32 over values rounded to bf16, on any
+                          processor: not faster than f32. Without it, `cpu` has bf16 where the processor has AVX512-BF16
+                          or AMX, and refuses it elsewhere. */
 } bp_context_options;
 
 /* Makes a context. options may be NULL (all defaults).

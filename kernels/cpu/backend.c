@@ -29,7 +29,8 @@ static void destroy(bpi_backend *backend)
     allocator.release(allocator.user, cpu, sizeof *cpu);
 }
 
-static void describe(bpi_cpu *cpu, bool bf16)
+/* bf16: how it is multiplied; NULL in f32 */
+static void describe(bpi_cpu *cpu, const char *bf16)
 {
     bpi_traits *traits = &cpu->backend.traits;
     traits->activation_type = BPI_TYPE_F32;
@@ -41,23 +42,21 @@ static void describe(bpi_cpu *cpu, bool bf16)
         bpi_cpu_bf16_choose(&cpu->ops, traits);
     char gemm[48];
     bpi_cpu_gemm_version(gemm, sizeof gemm);
-    snprintf(traits->engine, sizeof traits->engine, "%s, %s%s, %d thread%s", gemm, cpu->loops->isa,
-             bf16 ? ", bf16 emulated in f32" : "", cpu->threads, cpu->threads == 1 ? "" : "s");
+    snprintf(traits->engine, sizeof traits->engine, "%s, %s%s%s, %d thread%s", gemm, cpu->loops->isa, bf16 ? ", " : "",
+             bf16 ? bf16 : "", cpu->threads, cpu->threads == 1 ? "" : "s");
 }
 
 static bp_status create(const bpi_backend_options *options, bpi_backend **backend)
 {
     assert(options && options->allocator.allocate && options->allocator.release && options->threads >= 1 && backend);
     *backend = NULL;
-    bool bf16 = options->precision == BP_PRECISION_BF16;
-    if (bf16 && !options->emulate_bf16)
-        return bpi_fail(
-            options->error, BP_STATUS_UNSUPPORTED,
-            "backend cpu: precision bf16 is there in emulation alone, in f32 and slower than it; ask for it "
-            "with emulate_bf16 (--emulate-bf16), or use f32");
-    if (options->precision != BP_PRECISION_F32 && !bf16)
+    bpi_cpu_gemm_type products = BPI_CPU_GEMM_F32;
+    const char *bf16 = NULL;
+    if (options->precision == BP_PRECISION_BF16)
+        BPI_TRY(bpi_cpu_bf16_products(options->emulate_bf16, options->error, &products, &bf16));
+    else if (options->precision != BP_PRECISION_F32)
         return bpi_fail(options->error, BP_STATUS_UNSUPPORTED,
-                        "backend cpu: precision %s is not supported, it computes in f32",
+                        "backend cpu: precision %s is not supported, it computes in f32 and bf16",
                         precision_word(options->precision));
     const bpi_cpu_loops *loops;
     BPI_TRY(bpi_cpu_loops_choose(options->error, &loops));
@@ -72,9 +71,10 @@ static bp_status create(const bpi_backend_options *options, bpi_backend **backen
     cpu->allocator = *allocator;
     cpu->threads = options->threads;
     cpu->loops = loops;
+    cpu->products = products;
     bp_status status = bpi_cpu_pool_create(allocator, cpu->threads, options->error, &cpu->pool);
     if (status == BP_STATUS_OK)
-        status = bpi_cpu_gemm_engine_create(allocator, cpu->threads, options->error, &cpu->engine);
+        status = bpi_cpu_gemm_engine_create(allocator, cpu->threads, loops->expand, options->error, &cpu->engine);
     if (status != BP_STATUS_OK) {
         destroy(&cpu->backend);
         return status;
@@ -93,11 +93,13 @@ static bp_status nothing_to_order(bpi_backend *backend)
 
 /* Rows of wide matrices begin on a cache line: with 300 columns on 16 bytes, the error term of a hidden layer took 13 %
  * longer. One line more where they would lie a multiple of 512 bytes apart: with 1024 columns the weight gradient takes
- * 5 % longer without it, and in pieces three times as long (docs/cpu-backend.md). */
+ * 5 % longer without it, and in pieces three times as long (docs/cpu-backend.md). In bf16 the parameters, which are
+ * f32, have the same leading dimension. */
 static int64_t leading_dimension(const bpi_backend *backend, int64_t cols)
 {
-    int64_t ld = bpi_cpu_round_up(cols, cols > 64 ? BPI_CPU_LINE_FLOATS : backend->traits.alignment);
-    return ld % 128 == 0 ? ld + BPI_CPU_LINE_FLOATS : ld;
+    int64_t line = 64 / (int64_t)bpi_type_bytes(backend->traits.activation_type);
+    int64_t ld = bpi_cpu_round_up(cols, cols > 64 ? line : backend->traits.alignment);
+    return ld % 128 == 0 ? ld + line : ld;
 }
 
 static int64_t part_rows(const bpi_backend *backend, int64_t rows, size_t row_bytes)

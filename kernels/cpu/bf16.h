@@ -1,26 +1,17 @@
-/* bf16.h: precision bf16 on the cpu backend, emulated: activations, error terms and weights are bf16, and what computes
- * on them is the loops and products of f32, over what was read. It shows what the precision makes of a training, on any
- * machine; it takes more time than f32, not less. */
+/* bf16.h: precision bf16 on the cpu backend: activations, error terms and a copy of the weights are bf16, and what
+ * computes on them is f32 inside. Products are made by the processor's instructions for bf16, or of f32 over what was
+ * expanded: linear.c, weight_grad.c and the loops do not know which. */
 #ifndef BPI_CPU_BF16_H
 #define BPI_CPU_BF16_H
 
 #include "kernels/cpu/cpu.h"
-#include "kernels/math/bf16.h"
+
+/* How products of bf16 are made here, with words for it ("bf16 by AVX512-BF16"); UNSUPPORTED where the processor has
+ * nothing for them, unless they are emulated. BP_CPU_BF16 (native, widened) chooses where there is a choice. */
+bp_status bpi_cpu_bf16_products(bool emulate, bpi_error *error, bpi_cpu_gemm_type *products, const char **words);
 
 /* Puts the operations of this precision over those of f32, and says so in the traits. */
 void bpi_cpu_bf16_choose(bpi_ops *ops, bpi_traits *traits);
-
-static inline void bpi_cpu_expand(int64_t count, const uint16_t *from, float *to)
-{
-    for (int64_t k = 0; k < count; ++k)
-        to[k] = bpi_float_from_bf16(from[k]);
-}
-
-static inline void bpi_cpu_shorten(int64_t count, const float *from, uint16_t *to)
-{
-    for (int64_t k = 0; k < count; ++k)
-        to[k] = bpi_bf16_from_float(from[k]);
-}
 
 /* bf16_elementwise.c: the entries of ops.h of these names */
 bp_status bpi_cpu_bf16_activation_forward(bpi_backend *backend, bp_activation activation, float slope, bpi_matrix z,

@@ -1,11 +1,9 @@
-/* bf16_elementwise.c: operations that go once over a matrix of bf16: see bf16.h. Rows are read into f32 some columns at
- * a time, and the loop of f32 runs over these. Groups and column sums are as in elementwise.c. */
+/* bf16_elementwise.c: operations that go once over a matrix of bf16: see bf16.h. Groups and column sums are as in
+ * elementwise.c. */
 #include "kernels/cpu/bf16.h"
 
 #include <assert.h>
 #include <string.h>
-
-enum { COLUMNS = 256 }; /* three rows of them stay in the first cache */
 
 typedef enum operation { FORWARD, BACKWARD, DERIVATIVE, HADAMARD, SUM } operation;
 
@@ -21,55 +19,41 @@ typedef struct pass {
     int64_t sums_stride;
 } pass;
 
-static void read(const bpi_matrix *matrix, bool wide, int64_t row, int64_t col, int64_t cols, float *to)
+static bpi_cpu_mixed tile_at(bpi_matrix matrix, bool wide, int64_t first)
 {
-    int64_t at = row * matrix->ld + col;
-    if (wide)
-        memcpy(to, (const float *)matrix->data + at, (size_t)cols * sizeof *to);
-    else if (matrix->data)
-        bpi_cpu_expand(cols, (const uint16_t *)matrix->data + at, to);
-}
-
-static void compute(const pass *work, int64_t cols, float *left, float *right, float *sums)
-{
-    bpi_cpu_tile l = {left, COLUMNS}, r = {right, COLUMNS};
-    switch (work->what) {
-    case FORWARD:
-        work->loops->forward(work->activation, work->slope, 1, cols, l, NULL, l);
-        break;
-    case BACKWARD:
-        work->loops->backward(work->activation, work->slope, 1, cols, l, r, l, sums);
-        break;
-    case DERIVATIVE:
-        work->loops->derivative(work->activation, work->slope, 1, cols, l, l);
-        break;
-    case HADAMARD:
-        work->loops->hadamard(1, cols, l, r, l);
-        break;
-    case SUM:
-        work->loops->column_sums(1, cols, l, sums);
-        break;
-    }
+    size_t at = (size_t)(first * matrix.ld) * (wide ? sizeof(float) : sizeof(uint16_t));
+    return (bpi_cpu_mixed){matrix.data ? (char *)matrix.data + at : NULL, matrix.ld, wide};
 }
 
 static void run_group(void *context, int64_t group, int thread)
 {
     (void)thread;
     const pass *work = context;
-    int64_t cols = work->left.cols, first = group * work->cut.group_rows, end = first + work->cut.group_rows;
-    float left[COLUMNS], right[COLUMNS];
+    const bpi_cpu_loops *loops = work->loops;
+    int64_t cols = work->left.cols, first = group * work->cut.group_rows, rest = work->cut.rows - first;
+    int64_t rows = rest < work->cut.group_rows ? rest : work->cut.group_rows;
+    bpi_cpu_mixed left = tile_at(work->left, work->wide_left, first), right = tile_at(work->right, false, first);
+    bpi_cpu_mixed out = tile_at(work->out, false, first), none = {NULL, 0, false};
     float *sums = work->column_sums ? work->column_sums + group * work->sums_stride : NULL;
     if (sums)
         memset(sums, 0, (size_t)cols * sizeof *sums);
-    for (int64_t row = first; row < (end < work->cut.rows ? end : work->cut.rows); ++row)
-        for (int64_t col = 0; col < cols; col += COLUMNS) {
-            int64_t here = cols - col < COLUMNS ? cols - col : COLUMNS;
-            read(&work->left, work->wide_left, row, col, here, left);
-            read(&work->right, false, row, col, here, right);
-            compute(work, here, left, right, sums ? sums + col : NULL);
-            if (work->out.data)
-                bpi_cpu_shorten(here, left, (uint16_t *)work->out.data + row * work->out.ld + col);
-        }
+    switch (work->what) {
+    case FORWARD:
+        loops->short_forward(work->activation, work->slope, rows, cols, left, NULL, none, out);
+        break;
+    case BACKWARD:
+        loops->short_backward(work->activation, work->slope, rows, cols, left, right, out, sums);
+        break;
+    case DERIVATIVE:
+        loops->short_derivative(work->activation, work->slope, rows, cols, left, out);
+        break;
+    case HADAMARD:
+        loops->short_hadamard(rows, cols, left, right, out);
+        break;
+    case SUM:
+        loops->short_column_sums(rows, cols, left, sums);
+        break;
+    }
 }
 
 static void run(const bpi_cpu *cpu, pass *work, bool accumulate, float *d_b)

@@ -28,6 +28,7 @@ typedef struct bpi_cpu {
     int threads;
     bpi_cpu_pool *pool;
     const bpi_cpu_loops *loops;
+    bpi_cpu_gemm_type products;
     bpi_cpu_gemm_engine *engine;
     void *workspace; /* partial results of the operation that runs */
     size_t workspace_bytes;
@@ -38,6 +39,12 @@ typedef struct bpi_cpu {
 static inline bpi_cpu *bpi_cpu_of(bpi_backend *backend)
 {
     return (bpi_cpu *)backend;
+}
+
+/* Whether arrays of activations, error terms and weights are bf16. */
+static inline bool bpi_cpu_is_short(const bpi_cpu *cpu)
+{
+    return cpu->products != BPI_CPU_GEMM_F32;
 }
 
 static inline float *bpi_cpu_row(bpi_matrix matrix, int64_t row)

@@ -1,4 +1,5 @@
-/* gemm.c: all calls of oneDNN (2.6; the matmul primitive). Nothing else in the library includes its header.
+/* gemm.c: all calls of oneDNN (2.6; the matmul primitive). Nothing else in the library includes its header. Products
+ * of bf16 in f32 are made of those of f32 (widened.c).
  *
  * oneDNN's own threading is not used: its split of a sum over threads makes the bits depend on their number. Products
  * run in one thread each; tasks are spread over threads by parallel.c. oneDNN takes one thread where it is called from
@@ -6,7 +7,7 @@
  *
  * Its kernels for f32 without AVX-512 pack operands into memory that they take from malloc in every call; that is not
  * in our hands, and not in the allocator's count. */
-#include "kernels/cpu/gemm.h"
+#include "kernels/cpu/widened.h"
 
 #include <assert.h>
 #include <omp.h>
@@ -19,6 +20,7 @@ struct bpi_cpu_gemm_engine {
     dnnl_stream_t stream; /* of a CPU engine: without state, so one serves all threads */
     bp_allocator allocator;
     bpi_error *error;
+    bpi_cpu_expand expand;
     int threads;
 };
 
@@ -29,6 +31,7 @@ typedef struct operands {
 
 struct bpi_cpu_gemm {
     bpi_cpu_gemm_engine *engine;
+    bpi_cpu_widened *widened; /* or NULL, and */
     dnnl_primitive_t primitive;
     operands per_thread[];
 };
@@ -63,8 +66,19 @@ void bpi_cpu_gemm_version(char *text, size_t bytes)
     snprintf(text, bytes, "oneDNN %d.%d.%d", version->major, version->minor, version->patch);
 }
 
-bp_status bpi_cpu_gemm_engine_create(const bp_allocator *allocator, int threads, bpi_error *error,
-                                     bpi_cpu_gemm_engine **result)
+/* oneDNN's answer holds DNNL_MAX_CPU_ISA in account, and that the operating system saves the registers. A higher set
+ * has the bits of all below it. */
+bpi_cpu_gemm_bf16 bpi_cpu_gemm_bf16_of_machine(void)
+{
+    unsigned isa = (unsigned)dnnl_get_effective_cpu_isa();
+    unsigned amx = (unsigned)dnnl_cpu_isa_avx512_core_amx, avx512 = (unsigned)dnnl_cpu_isa_avx512_core_bf16;
+    return (isa & amx) == amx         ? BPI_CPU_GEMM_AMX_BF16
+           : (isa & avx512) == avx512 ? BPI_CPU_GEMM_AVX512_BF16
+                                      : BPI_CPU_GEMM_NO_BF16;
+}
+
+bp_status bpi_cpu_gemm_engine_create(const bp_allocator *allocator, int threads, bpi_cpu_expand expand,
+                                     bpi_error *error, bpi_cpu_gemm_engine **result)
 {
     bpi_cpu_gemm_engine *engine = allocator->allocate(allocator->user, sizeof *engine, 64);
     *result = NULL;
@@ -73,6 +87,7 @@ bp_status bpi_cpu_gemm_engine_create(const bp_allocator *allocator, int threads,
     memset(engine, 0, sizeof *engine);
     engine->allocator = *allocator;
     engine->error = error;
+    engine->expand = expand;
     engine->threads = threads;
     dnnl_status_t code = dnnl_engine_create(&engine->engine, dnnl_cpu, 0);
     if (code == dnnl_success)
@@ -97,11 +112,11 @@ void bpi_cpu_gemm_engine_destroy(bpi_cpu_gemm_engine *engine)
     allocator.release(allocator.user, engine, sizeof *engine);
 }
 
-static dnnl_status_t describe(dnnl_memory_desc_t *desc, int64_t rows, int64_t cols, int64_t row_stride,
-                              int64_t col_stride)
+static dnnl_status_t describe(dnnl_memory_desc_t *desc, dnnl_data_type_t type, int64_t rows, int64_t cols,
+                              int64_t row_stride, int64_t col_stride)
 {
     dnnl_dims_t dims = {rows, cols}, strides = {row_stride, col_stride};
-    return dnnl_memory_desc_init_by_strides(desc, 2, dims, dnnl_f32, strides);
+    return dnnl_memory_desc_init_by_strides(desc, 2, dims, type, strides);
 }
 
 /* Memory for the kernel's temporaries is ours; with accumulate, c is added to what was there. */
@@ -133,11 +148,12 @@ static dnnl_status_t make_descriptors(const bpi_cpu_gemm_shape *shape, dnnl_engi
 {
     dnnl_matmul_desc_t product;
     dnnl_primitive_attr_t attributes = NULL;
-    dnnl_status_t code = describe(&d->a, shape->m, shape->k, shape->a_row_stride, shape->a_col_stride);
+    dnnl_data_type_t type = shape->type == BPI_CPU_GEMM_BF16 ? dnnl_bf16 : dnnl_f32;
+    dnnl_status_t code = describe(&d->a, type, shape->m, shape->k, shape->a_row_stride, shape->a_col_stride);
     if (code == dnnl_success)
-        code = describe(&d->b, shape->k, shape->n, shape->b_row_stride, shape->b_col_stride);
+        code = describe(&d->b, type, shape->k, shape->n, shape->b_row_stride, shape->b_col_stride);
     if (code == dnnl_success)
-        code = describe(&d->c, shape->m, shape->n, shape->ld_c, 1);
+        code = describe(&d->c, dnnl_f32, shape->m, shape->n, shape->ld_c, 1);
     if (code == dnnl_success)
         code = dnnl_matmul_desc_init(&product, &d->a, &d->b, NULL, &d->c);
     if (code == dnnl_success)
@@ -189,6 +205,8 @@ static bp_status build(bpi_cpu_gemm *gemm, const descriptors *d)
 
 size_t bpi_cpu_gemm_scratchpad(bpi_cpu_gemm_engine *engine, const bpi_cpu_gemm_shape *shape)
 {
+    if (shape->type == BPI_CPU_GEMM_WIDENED)
+        return bpi_cpu_widened_scratchpad(engine, shape);
     int threads = omp_get_max_threads();
     omp_set_num_threads(1);
     descriptors d;
@@ -200,16 +218,9 @@ size_t bpi_cpu_gemm_scratchpad(bpi_cpu_gemm_engine *engine, const bpi_cpu_gemm_s
     return bytes;
 }
 
-bp_status bpi_cpu_gemm_create(bpi_cpu_gemm_engine *engine, const bpi_cpu_gemm_shape *shape, bpi_cpu_gemm **result)
+static bp_status describe_and_build(const bpi_cpu_gemm_shape *shape, bpi_cpu_gemm *gemm)
 {
-    *result = NULL;
-    bpi_cpu_gemm *gemm = engine->allocator.allocate(engine->allocator.user, held_bytes(engine), 64);
-    if (!gemm)
-        return bpi_fail(engine->error, BP_STATUS_OUT_OF_MEMORY, "backend cpu: no memory for %zu bytes",
-                        held_bytes(engine));
-    memset(gemm, 0, held_bytes(engine));
-    gemm->engine = engine;
-
+    bpi_cpu_gemm_engine *engine = gemm->engine;
     int threads = omp_get_max_threads();
     omp_set_num_threads(1);
     descriptors d;
@@ -221,6 +232,21 @@ bp_status bpi_cpu_gemm_create(bpi_cpu_gemm_engine *engine, const bpi_cpu_gemm_sh
     if (d.primitive)
         dnnl_primitive_desc_destroy(d.primitive);
     omp_set_num_threads(threads);
+    return status;
+}
+
+bp_status bpi_cpu_gemm_create(bpi_cpu_gemm_engine *engine, const bpi_cpu_gemm_shape *shape, bpi_cpu_gemm **result)
+{
+    *result = NULL;
+    bpi_cpu_gemm *gemm = engine->allocator.allocate(engine->allocator.user, held_bytes(engine), 64);
+    if (!gemm)
+        return bpi_fail(engine->error, BP_STATUS_OUT_OF_MEMORY, "backend cpu: no memory for %zu bytes",
+                        held_bytes(engine));
+    memset(gemm, 0, held_bytes(engine));
+    gemm->engine = engine;
+    bp_status status = shape->type == BPI_CPU_GEMM_WIDENED
+                           ? bpi_cpu_widened_create(engine, &engine->allocator, shape, engine->error, &gemm->widened)
+                           : describe_and_build(shape, gemm);
     if (status != BP_STATUS_OK) {
         bpi_cpu_gemm_destroy(gemm);
         return status;
@@ -243,22 +269,25 @@ void bpi_cpu_gemm_destroy(bpi_cpu_gemm *gemm)
     }
     if (gemm->primitive)
         dnnl_primitive_destroy(gemm->primitive);
+    bpi_cpu_widened_destroy(&engine->allocator, gemm->widened);
     engine->allocator.release(engine->allocator.user, gemm, held_bytes(engine));
 }
 
 /* oneDNN's handles are not const, also of what it only reads. */
-static void *handle(const float *data)
+static void *handle(const void *data)
 {
     union {
-        const float *from;
+        const void *from;
         void *to;
     } pointer = {data};
     return pointer.to;
 }
 
-int bpi_cpu_gemm_run(const bpi_cpu_gemm *gemm, int thread, void *scratchpad, const float *a, const float *b, float *c)
+int bpi_cpu_gemm_run(const bpi_cpu_gemm *gemm, int thread, void *scratchpad, const void *a, const void *b, float *c)
 {
     assert(thread >= 0 && thread < gemm->engine->threads);
+    if (gemm->widened)
+        return bpi_cpu_widened_run(gemm->widened, gemm->engine->expand, thread, scratchpad, a, b, c);
     const operands *own = &gemm->per_thread[thread];
     assert(!own->scratchpad || scratchpad);
     dnnl_status_t code = dnnl_memory_set_data_handle(own->a, handle(a));

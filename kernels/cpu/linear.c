@@ -34,25 +34,38 @@ static void unplan_tiled(bpi_cpu_tiled *tiled)
         bpi_cpu_gemm_destroy(tiled->gemm[i >> 1][i & 1]);
 }
 
+/* Of the rows of sums that are made bf16 tile by tile: one cache line more where rows would lie a multiple of 512 bytes
+ * apart. */
+static int64_t sums_ld(int64_t cols)
+{
+    int64_t ld = bpi_cpu_round_up(cols, BPI_CPU_LINE_FLOATS);
+    return ld % 128 == 0 ? ld + BPI_CPU_LINE_FLOATS : ld;
+}
+
 /* Cuts the products of plan->spec, and visits one of each shape. */
 static bp_status plan_products(bpi_linear_plan *plan, bpi_cpu_product_visit visit, void *context)
 {
     const bpi_linear_spec *spec = &plan->spec;
-    bpi_cpu_gemm_shape forward = {.k = spec->inputs,
+    bool bf16 = plan->type != BPI_CPU_GEMM_F32;
+    bpi_cpu_cut rows = bpi_cpu_cut_of_forward(spec);
+    bpi_cpu_gemm_shape forward = {.type = plan->type,
+                                  .k = spec->inputs,
                                   .a_row_stride = spec->ld_x,
                                   .a_col_stride = 1,
                                   .b_row_stride = 1,
                                   .b_col_stride = spec->ld_w,
-                                  .ld_c = spec->ld_a};
-    BPI_TRY(plan_tiled(bpi_cpu_cut_of_forward(spec), forward, &plan->forward, visit, context));
+                                  .ld_c = bpi_cpu_narrow_forward(plan) ? sums_ld(rows.piece) : spec->ld_a};
+    BPI_TRY(plan_tiled(rows, forward, &plan->forward, visit, context));
     if (spec->gradients && spec->input_grad) {
-        bpi_cpu_gemm_shape input_grad = {.k = spec->outputs,
+        rows = bpi_cpu_cut_of_input_grad(spec, bf16);
+        bpi_cpu_gemm_shape input_grad = {.type = plan->type,
+                                         .k = spec->outputs,
                                          .a_row_stride = spec->ld_a,
                                          .a_col_stride = 1,
                                          .b_row_stride = spec->ld_w,
                                          .b_col_stride = 1,
-                                         .ld_c = spec->ld_x};
-        BPI_TRY(plan_tiled(bpi_cpu_cut_of_input_grad(spec), input_grad, &plan->input_grad, visit, context));
+                                         .ld_c = bf16 ? sums_ld(rows.piece) : spec->ld_x};
+        BPI_TRY(plan_tiled(rows, input_grad, &plan->input_grad, visit, context));
     }
     return spec->gradients ? bpi_cpu_weight_grad_plan(plan, visit, context) : BP_STATUS_OK;
 }
@@ -83,15 +96,32 @@ static size_t scratch_bytes(bpi_cpu *cpu, const bpi_linear_spec *spec)
     bpi_linear_plan plan;
     memset(&plan, 0, sizeof plan);
     plan.spec = *spec;
+    plan.type = cpu->products;
     measure largest = {cpu, 0};
     (void)plan_products(&plan, measure_product, &largest);
     return largest.bytes;
 }
 
-/* Bytes of partial results that the products of a layer leave in the workspace. */
-static size_t partial_bytes(const bpi_linear_spec *spec)
+/* Bytes of the sums of a tile, where they become bf16. */
+static size_t tile_bytes(bpi_cpu_cut cut)
 {
-    size_t bytes = bpi_cpu_sums_bytes(bpi_cpu_cut_of_input_grad(spec).rows, spec->inputs);
+    return (size_t)(cut.rows.tile * sums_ld(cut.piece)) * sizeof(float);
+}
+
+static size_t sums_bytes(bpi_cpu_gemm_type type, const bpi_linear_spec *spec)
+{
+    if (type == BPI_CPU_GEMM_F32)
+        return 0;
+    size_t forward = spec->wide ? 0 : tile_bytes(bpi_cpu_cut_of_forward(spec));
+    size_t input_grad = spec->gradients && spec->input_grad ? tile_bytes(bpi_cpu_cut_of_input_grad(spec, true)) : 0;
+    return forward > input_grad ? forward : input_grad;
+}
+
+/* Bytes of partial results that the products of a layer leave in the workspace. */
+static size_t partial_bytes(bpi_cpu_gemm_type type, const bpi_linear_spec *spec)
+{
+    bpi_cpu_rows rows = bpi_cpu_cut_of_input_grad(spec, type != BPI_CPU_GEMM_F32).rows;
+    size_t bytes = bpi_cpu_sums_bytes(rows, spec->inputs);
     bpi_cpu_weight_split split = bpi_cpu_split_weight_grad(spec);
     size_t parts = split.parts > 1 ? (size_t)(split.parts * spec->outputs * spec->ld_w) * sizeof(float) : 0;
     return ((bytes > parts ? bytes : parts) + 63) / 64 * 64;
@@ -99,7 +129,8 @@ static size_t partial_bytes(const bpi_linear_spec *spec)
 
 size_t bpi_cpu_linear_workspace(bpi_cpu *cpu, const bpi_linear_spec *spec)
 {
-    return partial_bytes(spec) + (size_t)cpu->threads * scratch_bytes(cpu, spec);
+    return partial_bytes(cpu->products, spec) +
+           (size_t)cpu->threads * (scratch_bytes(cpu, spec) + sums_bytes(cpu->products, spec));
 }
 
 bp_status bpi_cpu_linear_plan(bpi_backend *backend, const bpi_linear_spec *spec, bpi_linear_plan **result)
@@ -113,8 +144,10 @@ bp_status bpi_cpu_linear_plan(bpi_backend *backend, const bpi_linear_spec *spec,
         return bpi_fail(backend->error, BP_STATUS_OUT_OF_MEMORY, "backend cpu: no memory for %zu bytes", sizeof *plan);
     memset(plan, 0, sizeof *plan);
     plan->spec = *spec;
-    plan->scratch_at = partial_bytes(spec);
-    plan->scratch_bytes = scratch_bytes(cpu, spec);
+    plan->scratch_at = partial_bytes(cpu->products, spec);
+    plan->type = cpu->products;
+    plan->sums_at = scratch_bytes(cpu, spec);
+    plan->scratch_bytes = plan->sums_at + sums_bytes(plan->type, spec);
     bp_status status = plan_products(plan, make_product, cpu);
     if (status != BP_STATUS_OK) {
         bpi_cpu_linear_unplan(backend, plan);
@@ -141,14 +174,15 @@ typedef struct product {
     bpi_cpu *cpu;
     const bpi_linear_plan *plan;
     const bpi_cpu_tiled *tiled;
-    const float *left, *right;     /* [rows,k] and the weights */
+    const void *left, *right;      /* [rows,k] and the weights */
     int64_t ld_left, right_stride; /* from one column of the product to the next, in the weights */
-    float *out;
+    void *out;
     int64_t ld_out;
+    bool narrow; /* out is bf16, and a: the sums of a tile stand in the workspace first */
     /* forward: */
     const bpi_linear_spec *spec;
     const float *bias;
-    float *a;
+    void *z, *a;
     /* hidden delta: */
     const bpi_activation_args *below;
     float *column_sums; /* [groups, sums_stride] */
@@ -177,34 +211,63 @@ static bool next(const product *work, block *at)
     return at->row % rows->group_rows != 0 && at->rows > 0;
 }
 
-static bpi_cpu_tile tile_of(float *matrix, int64_t ld, const block *at)
+static bpi_cpu_tile tile_of(void *matrix, int64_t ld, const block *at)
 {
-    bpi_cpu_tile tile = {matrix + at->row * ld + at->col, ld};
+    bpi_cpu_tile tile = {(float *)matrix + at->row * ld + at->col, ld};
     return tile;
 }
 
-static void multiply(product *work, const block *at, int thread)
+static bpi_cpu_mixed short_tile_of(void *matrix, int64_t ld, const block *at)
+{
+    bpi_cpu_mixed tile = {matrix ? (uint16_t *)matrix + at->row * ld + at->col : NULL, ld, false};
+    return tile;
+}
+
+static bpi_cpu_mixed wide_tile(bpi_cpu_tile tile)
+{
+    return (bpi_cpu_mixed){tile.data, tile.ld, true};
+}
+
+static bpi_cpu_tile sums_of(const product *work, const block *at, int thread)
+{
+    if (!work->narrow)
+        return tile_of(work->out, work->ld_out, at);
+    char *own = bpi_cpu_scratchpad(work->cpu, work->plan, thread);
+    return (bpi_cpu_tile){(float *)(own + work->plan->sums_at), sums_ld(work->tiled->cut.piece)};
+}
+
+/* Returns where the sums are. */
+static bpi_cpu_tile multiply(product *work, const block *at, int thread)
 {
     const bpi_cpu_cut *cut = &work->tiled->cut;
+    const bpi_linear_plan *plan = work->plan;
     bool last_tile = at->row + at->rows == cut->rows.rows, last_piece = at->col + at->cols == cut->cols;
-    int code = bpi_cpu_gemm_run(work->tiled->gemm[last_tile][last_piece], thread,
-                                bpi_cpu_scratchpad(work->cpu, work->plan, thread), work->left + at->row * work->ld_left,
-                                work->right + at->col * work->right_stride, tile_of(work->out, work->ld_out, at).data);
+    bpi_cpu_tile sums = sums_of(work, at, thread);
+    int code =
+        bpi_cpu_gemm_run(work->tiled->gemm[last_tile][last_piece], thread, bpi_cpu_scratchpad(work->cpu, plan, thread),
+                         bpi_cpu_factor(plan, work->left, at->row * work->ld_left),
+                         bpi_cpu_factor(plan, work->right, at->col * work->right_stride), sums.data);
     int none = 0;
     if (code)
         atomic_compare_exchange_strong(&work->code, &none, code);
+    return sums;
 }
 
 static void forward_task(void *context, int64_t task, int thread)
 {
     product *work = context;
     const bpi_linear_spec *spec = work->spec;
+    const bpi_cpu_loops *loops = work->cpu->loops;
     block at = begin(work, task);
+    const float *bias = work->bias ? work->bias + at.col : NULL;
     do {
-        multiply(work, &at, thread);
-        work->cpu->loops->forward(spec->activation, spec->slope, at.rows, at.cols,
-                                  tile_of(work->out, work->ld_out, &at), work->bias ? work->bias + at.col : NULL,
-                                  tile_of(work->a, work->ld_out, &at));
+        bpi_cpu_tile sums = multiply(work, &at, thread);
+        if (work->narrow)
+            loops->short_forward(spec->activation, spec->slope, at.rows, at.cols, wide_tile(sums), bias,
+                                 short_tile_of(work->z, work->ld_out, &at), short_tile_of(work->a, work->ld_out, &at));
+        else
+            loops->forward(spec->activation, spec->slope, at.rows, at.cols, sums, bias,
+                           tile_of(work->a, work->ld_out, &at));
     } while (next(work, &at));
 }
 
@@ -212,25 +275,33 @@ static void input_grad_task(void *context, int64_t task, int thread)
 {
     product *work = context;
     block at = begin(work, task);
-    do
-        multiply(work, &at, thread);
-    while (next(work, &at));
+    do {
+        bpi_cpu_tile sums = multiply(work, &at, thread);
+        bpi_cpu_mixed out = short_tile_of(work->out, work->ld_out, &at);
+        for (int64_t r = 0; work->narrow && r < at.rows; ++r)
+            work->cpu->loops->shorten(at.cols, sums.data + r * sums.ld, (uint16_t *)out.data + r * out.ld);
+    } while (next(work, &at));
 }
 
 static void hidden_delta_task(void *context, int64_t task, int thread)
 {
     product *work = context;
     const bpi_activation_args *below = work->below;
+    const bpi_cpu_loops *loops = work->cpu->loops;
     block at = begin(work, task);
     int64_t group = task / work->tiled->cut.pieces;
     float *sums = work->column_sums ? work->column_sums + group * work->sums_stride + at.col : NULL;
     if (sums)
         memset(sums, 0, (size_t)at.cols * sizeof *sums);
     do {
-        multiply(work, &at, thread);
-        bpi_cpu_tile delta = tile_of(work->out, work->ld_out, &at);
-        work->cpu->loops->backward(below->activation, below->slope, at.rows, at.cols,
-                                   tile_of(below->saved.data, below->saved.ld, &at), delta, delta, sums);
+        bpi_cpu_tile d_a = multiply(work, &at, thread);
+        if (work->narrow)
+            loops->short_backward(below->activation, below->slope, at.rows, at.cols,
+                                  short_tile_of(below->saved.data, below->saved.ld, &at), wide_tile(d_a),
+                                  short_tile_of(work->out, work->ld_out, &at), sums);
+        else
+            loops->backward(below->activation, below->slope, at.rows, at.cols,
+                            tile_of(below->saved.data, below->saved.ld, &at), d_a, d_a, sums);
     } while (next(work, &at));
 }
 
@@ -258,8 +329,10 @@ bp_status bpi_cpu_linear_forward(bpi_backend *backend, const bpi_linear_plan *pl
                     .right_stride = plan->spec.ld_w,
                     .out = z ? z : a,
                     .ld_out = plan->spec.ld_a,
+                    .narrow = bpi_cpu_narrow_forward(plan),
                     .spec = &plan->spec,
                     .bias = bias,
+                    .z = z,
                     .a = a};
     return run(&work, forward_task);
 }
@@ -277,6 +350,7 @@ static product product_of_input_grad(bpi_backend *backend, const bpi_linear_plan
                     .right_stride = 1,
                     .out = d_x,
                     .ld_out = plan->spec.ld_x,
+                    .narrow = plan->type != BPI_CPU_GEMM_F32,
                     .spec = &plan->spec};
     return work;
 }
@@ -292,6 +366,7 @@ bp_status bpi_cpu_linear_hidden_delta(bpi_backend *backend, const bpi_linear_pla
                                       const void *w, const bpi_activation_args *args)
 {
     assert(args->delta.cols == plan->spec.inputs && args->delta.ld == plan->spec.ld_x);
+    assert(!args->wide || plan->type == BPI_CPU_GEMM_F32); /* a layer that has one above it is not the last */
     product work = product_of_input_grad(backend, plan, delta, w, args->delta.data);
     work.below = args;
     work.sums_stride = bpi_cpu_round_up(plan->spec.inputs, BPI_CPU_LINE_FLOATS);

@@ -25,6 +25,13 @@ typedef struct bpi_cpu_tile {
     int64_t ld;
 } bpi_cpu_tile;
 
+/* The same of f32 (wide) or of bf16; data NULL: there is none. */
+typedef struct bpi_cpu_mixed {
+    void *data;
+    int64_t ld;
+    bool wide;
+} bpi_cpu_mixed;
+
 /* What the rows of a loss add up to. */
 typedef struct bpi_cpu_loss_sums {
     double value;
@@ -67,8 +74,23 @@ typedef struct bpi_cpu_loops {
     void (*add_parts)(int64_t count, const float *parts, int64_t part_stride, int64_t part_count, bool accumulate,
                       float *out);
 
-    /* Rows first .. first + rows - 1 of the batch; sums as in backward; adds to *totals. scratch: see below. */
-    void (*loss)(const bpi_loss_args *args, int64_t first, int64_t rows, float *scratch, float *sums,
+    /* bf16 to f32, and back, rounded. */
+    void (*expand)(int64_t count, const uint16_t *from, float *to);
+    void (*shorten)(int64_t count, const float *from, uint16_t *to);
+    /* The loops from forward to column_sums with tiles of bf16. sums and saved may be wide, and d_a, which is then
+     * rounded to bf16 first. A wide `sums` is overwritten. z: sums + bias, where it is wanted. */
+    void (*short_forward)(bp_activation activation, float slope, int64_t rows, int64_t cols, bpi_cpu_mixed sums,
+                          const float *bias, bpi_cpu_mixed z, bpi_cpu_mixed a);
+    void (*short_backward)(bp_activation activation, float slope, int64_t rows, int64_t cols, bpi_cpu_mixed saved,
+                           bpi_cpu_mixed d_a, bpi_cpu_mixed delta, float *sums);
+    void (*short_derivative)(bp_activation activation, float slope, int64_t rows, int64_t cols, bpi_cpu_mixed saved,
+                             bpi_cpu_mixed derivative);
+    void (*short_hadamard)(int64_t rows, int64_t cols, bpi_cpu_mixed left, bpi_cpu_mixed right, bpi_cpu_mixed product);
+    void (*short_column_sums)(int64_t rows, int64_t cols, bpi_cpu_mixed delta, float *sums);
+
+    /* Rows first .. first + rows - 1 of the batch; sums as in backward; adds to *totals. scratch: see below. delta is
+     * bf16 where `narrow`. */
+    void (*loss)(const bpi_loss_args *args, bool narrow, int64_t first, int64_t rows, float *scratch, float *sums,
                  bpi_cpu_loss_sums *totals);
 
     /* sums[o] and squares[o] += those of u - shift[o]. */
@@ -91,13 +113,16 @@ typedef struct bpi_cpu_loops {
     void (*gradient_sums)(int64_t count, const float *gradients, bpi_tensor_sums *sums);
     void (*move_sums)(int64_t count, const float *before, const float *after, bpi_tensor_sums *sums);
 
-    /* Rows first .. first + rows - 1 of the batch. */
-    void (*load)(const bpi_load_args *args, int64_t first, int64_t rows);
+    /* Rows first .. first + rows - 1 of the batch. x is bf16 where `narrow`. */
+    void (*load)(const bpi_load_args *args, bool narrow, int64_t first, int64_t rows);
 } bpi_cpu_loops;
 
 /* The best set that this machine has, or a lower one where BP_CPU_ISA (baseline, avx2, avx512) asks for it. An unknown
  * or unusable name is a failure: nobody wants to measure what he did not ask for. */
 bp_status bpi_cpu_loops_choose(bpi_error *error, const bpi_cpu_loops **loops);
+
+/* Whether AVX512-BF16 multiplies bf16 more slowly here than FMA multiplies f32. */
+bool bpi_cpu_dot_bf16_is_slow(void);
 
 /* The set of this name, or NULL where it is not built in or this machine cannot run it. */
 const bpi_cpu_loops *bpi_cpu_loops_named(const char *name);

@@ -33,6 +33,14 @@ static void turn_back(const bpi_matrix *to, const row_block *rows)
             data[r * to->ld + o] = rows->e[o * ROWS + r];
 }
 
+static void turn_back_short(const bpi_matrix *to, const row_block *rows)
+{
+    uint16_t *restrict data = (uint16_t *)to->data + rows->first * to->ld;
+    for (int64_t o = 0; o < rows->cols; ++o)
+        for (int64_t r = 0; r < rows->rows; ++r)
+            data[r * to->ld + o] = bpi_bf16_from_float(rows->e[o * ROWS + r]);
+}
+
 static void add_columns(const row_block *rows, float *restrict sums)
 {
     for (int64_t o = 0; o < rows->cols; ++o) {
@@ -255,7 +263,7 @@ static void block_of_loss(const bpi_loss_args *args, row_block *rows)
     }
 }
 
-static void loss_rows(const bpi_loss_args *args, int64_t first, int64_t count, float *scratch, float *sums,
+static void loss_rows(const bpi_loss_args *args, bool narrow, int64_t first, int64_t count, float *scratch, float *sums,
                       bpi_cpu_loss_sums *totals)
 {
     int64_t cols = args->z.cols;
@@ -274,7 +282,9 @@ static void loss_rows(const bpi_loss_args *args, int64_t first, int64_t count, f
             rows.label[r] = (int32_t)args->classes[b + r];
         totals->correct += count_correct(args, &rows);
         block_of_loss(args, &rows);
-        if (args->delta.data)
+        if (args->delta.data && narrow)
+            turn_back_short(&args->delta, &rows);
+        else if (args->delta.data)
             turn_back(&args->delta, &rows);
         if (sums)
             add_columns(&rows, sums);

@@ -2,6 +2,8 @@
  * BPI_CPU_TABLE, the table's name, and BPI_CPU_ISA_NAME, its words. */
 #include "kernels/cpu/loops_elementwise.h"
 
+#include "kernels/cpu/loops_bf16.h"
+
 #include "kernels/cpu/loops_block.h"
 #include "kernels/cpu/loops_load.h"
 #include "kernels/cpu/loops_loss.h"
@@ -19,6 +21,13 @@ const bpi_cpu_loops BPI_CPU_TABLE = {
     .hadamard = hadamard,
     .column_sums = column_sums,
     .add_parts = add_parts,
+    .expand = expand,
+    .shorten = shorten,
+    .short_forward = short_forward,
+    .short_backward = short_backward,
+    .short_derivative = short_derivative,
+    .short_hadamard = short_hadamard,
+    .short_column_sums = short_column_sums,
     .column_moments = column_moments,
     .block_forward = block_forward,
     .block_backward = block_backward,

@@ -16,6 +16,7 @@ bp_status bpi_cpu_step_begin(bpi_backend *backend, bpi_step_state *state)
 typedef struct loss {
     const bpi_cpu_loops *loops;
     const bpi_loss_args *args;
+    bool narrow;
     bpi_cpu_rows cut;
     bpi_cpu_loss_sums *totals; /* [groups] */
     float *column_sums;        /* [groups, sums_stride], or NULL */
@@ -32,7 +33,7 @@ static void loss_group(void *context, int64_t group, int thread)
     if (sums)
         memset(sums, 0, (size_t)work->args->z.cols * sizeof *sums);
     bpi_cpu_loss_sums totals = {0.0, 0};
-    work->loops->loss(work->args, first, rest < work->cut.group_rows ? rest : work->cut.group_rows,
+    work->loops->loss(work->args, work->narrow, first, rest < work->cut.group_rows ? rest : work->cut.group_rows,
                       work->scratch + thread * work->scratch_stride, sums, &totals);
     work->totals[group] = totals;
 }
@@ -43,7 +44,8 @@ bp_status bpi_cpu_loss(bpi_backend *backend, const bpi_loss_args *args)
     assert(!args->classes || args->loss == BP_LOSS_SOFTMAX_CROSS_ENTROPY);
     bpi_cpu *cpu = bpi_cpu_of(backend);
     int64_t rows = args->z.rows, cols = args->z.cols;
-    loss work = {.loops = cpu->loops, .args = args, .cut = bpi_cpu_rows_of_loop(rows, cols)};
+    loss work = {
+        .loops = cpu->loops, .args = args, .narrow = bpi_cpu_is_short(cpu), .cut = bpi_cpu_rows_of_loop(rows, cols)};
     work.totals = cpu->workspace;
     work.sums_stride = bpi_cpu_round_up(cols, BPI_CPU_LINE_FLOATS);
     work.scratch_stride = bpi_cpu_round_up(bpi_cpu_loss_scratch(cols), BPI_CPU_LINE_FLOATS);

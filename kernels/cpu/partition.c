@@ -71,21 +71,28 @@ static bpi_cpu_cut over_columns(int64_t rows, int64_t cols)
 #define MANY_WEIGHTS 524288
 #define MOST_WEIGHTS 4194304
 
+static int64_t tile_of_turned(int64_t rows, int64_t weights)
+{
+    if (weights >= MANY_WEIGHTS)
+        return weights >= MOST_WEIGHTS ? 2 * LARGEST_TILE : LARGEST_TILE;
+    return clamp(bpi_cpu_round_up(rows / 8, 16), SMALLEST_TILE, LARGEST_TILE);
+}
+
 bpi_cpu_cut bpi_cpu_cut_of_forward(const bpi_linear_spec *spec)
 {
     int64_t weights = spec->inputs * spec->outputs;
     bool few_rows = spec->rows < spec->outputs && spec->rows <= LARGEST_TILE;
     if (few_rows && (double)spec->rows * (double)weights >= PAIR_MULTIPLICATIONS)
         return over_columns(spec->rows, spec->outputs);
-    int64_t tile = clamp(bpi_cpu_round_up(spec->rows / 8, 16), SMALLEST_TILE, LARGEST_TILE);
-    if (weights >= MANY_WEIGHTS)
-        tile = weights >= MOST_WEIGHTS ? 2 * LARGEST_TILE : LARGEST_TILE;
+    int64_t tile = tile_of_turned(spec->rows, weights);
     return over_rows(rows_of_product(spec->rows, spec->outputs, weights, tile), spec->outputs);
 }
 
-bpi_cpu_cut bpi_cpu_cut_of_input_grad(const bpi_linear_spec *spec)
+/* In bf16 the weights are brought into another form for each tile here as well. */
+bpi_cpu_cut bpi_cpu_cut_of_input_grad(const bpi_linear_spec *spec, bool bf16)
 {
     int64_t weights = spec->inputs * spec->outputs, tile = weights >= MOST_WEIGHTS ? LARGEST_TILE : SMALLEST_TILE;
+    tile = bf16 ? tile_of_turned(spec->rows, weights) : tile;
     return over_rows(rows_of_product(spec->rows, spec->inputs, weights, tile), spec->inputs);
 }
 

@@ -25,7 +25,7 @@ typedef struct bpi_cpu_cut {
 } bpi_cpu_cut;
 
 bpi_cpu_cut bpi_cpu_cut_of_forward(const bpi_linear_spec *spec);
-bpi_cpu_cut bpi_cpu_cut_of_input_grad(const bpi_linear_spec *spec);
+bpi_cpu_cut bpi_cpu_cut_of_input_grad(const bpi_linear_spec *spec, bool bf16);
 
 /* For a loop over the elements. */
 bpi_cpu_rows bpi_cpu_rows_of_loop(int64_t rows, int64_t cols);

@@ -92,7 +92,8 @@ typedef struct move {
     int64_t decayed_count, count;
     float *average;
     int64_t averaged;
-    bool still; /* nothing moves: the gradients are not finite */
+    uint16_t *weights; /* NULL: no bf16 copy is wanted */
+    bool still;        /* nothing moves: the gradients are not finite */
     const bpi_observe_args *observe;
 } move;
 
@@ -103,9 +104,12 @@ static void move_chunk(const move *work, int64_t chunk, int64_t first, int64_t e
         work->loops->update(&work->decayed, first, border - first);
     if (border < end)
         work->loops->update(&work->plain, border, end - border);
-    if (work->average) /* while the chunk is in the cache */
+    /* while the chunk is in the cache */
+    if (work->average)
         work->loops->average(&work->plain.scalars, chunk_count(work->averaged, chunk), work->plain.parameters + first,
                              work->average + first);
+    if (work->weights && first < end)
+        work->loops->shorten(end - first, work->plain.parameters + first, work->weights + first);
 }
 
 static void update_chunk(void *context, int64_t chunk, int thread)
@@ -142,6 +146,7 @@ bp_status bpi_cpu_move_parameters(bpi_cpu *cpu, const bpi_update_args *args, con
                  .count = args->count,
                  .average = args->average,
                  .averaged = args->average ? args->averaged : args->count,
+                 .weights = args->weights,
                  .still = args->state->nonfinite,
                  .observe = observe};
     work.plain = work.decayed;

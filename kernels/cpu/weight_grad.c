@@ -16,6 +16,7 @@ static bp_status plan_kind(bpi_linear_plan *plan, int last_piece, int last_part,
     const bpi_linear_spec *spec = &plan->spec;
     const bpi_cpu_weight_split *split = &plan->split;
     bpi_cpu_gemm_shape shape = {
+        .type = plan->type,
         .m = last_piece ? last(spec->outputs, split->piece, split->pieces) : split->piece,
         .n = spec->inputs,
         .k = last_part ? last(spec->rows, split->part, split->parts) : split->part,
@@ -48,7 +49,7 @@ void bpi_cpu_weight_grad_unplan(bpi_linear_plan *plan)
 
 typedef struct weight_grad {
     const bpi_linear_plan *plan;
-    const float *delta, *x;
+    const void *delta, *x;
     float *d_w; /* or the partial results, one after another */
     bool accumulate;
     const bpi_cpu *cpu;
@@ -67,7 +68,8 @@ static void piece_of_part(void *context, int64_t task, int thread)
         work->plan->weight_grad[piece == split->pieces - 1][part == split->parts - 1][work->accumulate];
     int64_t output = piece * split->piece, row = part * split->part;
     int code = bpi_cpu_gemm_run(gemm, thread, bpi_cpu_scratchpad(work->cpu, work->plan, thread),
-                                work->delta + row * spec->ld_a + output, work->x + row * spec->ld_x,
+                                bpi_cpu_factor(work->plan, work->delta, row * spec->ld_a + output),
+                                bpi_cpu_factor(work->plan, work->x, row * spec->ld_x),
                                 work->d_w + (part * spec->outputs + output) * spec->ld_w);
     int none = 0;
     if (code)

@@ -36,10 +36,17 @@ function(bf16_test ENTRY NAME)
     set_tests_properties(${ENTRY} PROPERTIES TIMEOUT 1200 ENVIRONMENT "BP_TEST_PRECISION=bf16")
 endfunction()
 
-# The cpu backend emulates it.
+# The cpu backend emulates it,
 foreach(NAME bf16 bf16_networks backend hadamard bias_grad activation_forward activation_backward activation_derivative
-        linear_forward linear_input_grad linear_weight_grad load loss loss_edges update)
+        linear_forward linear_input_grad linear_weight_grad linear_hidden_delta load loss loss_edges update
+        cpu_isa cpu_determinism)
     bf16_test(cpu_bf16_test_${NAME} test_${NAME})
+endforeach()
+
+# and has products of its own where the processor has; elsewhere these are skipped.
+foreach(NAME bf16 bf16_networks linear_forward linear_input_grad linear_weight_grad linear_hidden_delta cpu_determinism)
+    bf16_test(cpu_bf16_native_test_${NAME} test_${NAME})
+    set_property(TEST cpu_bf16_native_test_${NAME} APPEND PROPERTY ENVIRONMENT BP_CPU_BF16=native)
 endforeach()
 
 if(TARGET backprop_cuda AND (TARGET cuemu_run OR BP_TEST_DEVICE))

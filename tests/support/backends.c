@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/cpu/gemm.h"
+
 /* The table of the plug-in that BP_TEST_CUDA names. It stays loaded: CUDA's libraries do not stand being unloaded. */
 static const bpi_ops *cuda_ops(void)
 {
@@ -19,13 +21,23 @@ static const bpi_ops *cuda_ops(void)
 
 static const bpt_target reference = {"reference f64", bpi_reference_ops, BP_PRECISION_F64};
 static const bpt_target cpu[] = {{"cpu f32", bpi_cpu_ops, BP_PRECISION_F32},
-                                 {"cpu bf16, emulated", bpi_cpu_ops, BP_PRECISION_BF16}};
+                                 {"cpu bf16", bpi_cpu_ops, BP_PRECISION_BF16}};
 static const bpt_target cuda[] = {{"cuda f32", cuda_ops, BP_PRECISION_F32}, {"cuda bf16", cuda_ops, BP_PRECISION_BF16}};
+
+/* What a machine without bf16 cannot run. */
+static void skip_where_not_native(void)
+{
+    const char *products = getenv("BP_CPU_BF16");
+    if (products && strcmp(products, "native") == 0 && !bpi_cpu_gemm_bf16_of_machine())
+        cr_skip_test("this processor has neither AVX512-BF16 nor AMX");
+}
 
 bp_precision bpt_precision(void)
 {
     const char *name = getenv("BP_TEST_PRECISION");
     cr_assert(!name || strcmp(name, "bf16") == 0, "BP_TEST_PRECISION is %s; it may be bf16", name);
+    if (name)
+        skip_where_not_native();
     return name ? BP_PRECISION_BF16 : BP_PRECISION_F32;
 }
 

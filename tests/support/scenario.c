@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/math/bf16.h"
 #include "support/linear.h"
 #include "support/random.h"
 
@@ -16,6 +17,7 @@ typedef struct scene {
     bpt_random random;
     bpt_outputs out;
     int64_t capacity;
+    bool narrow;                         /* activations, error terms and the products' weights are bf16 */
     bpi_matrix x, w, delta, saved_below; /* [B,I] [O,I] [B,O] [B,I] */
     float *bias;
 } scene;
@@ -30,15 +32,31 @@ static float *array(scene *s, int64_t count, double reach)
 }
 
 /* Rows are as far apart as the backend likes; the padding is zero. */
-static bpi_matrix matrix(scene *s, int64_t rows, int64_t cols, double reach)
+static bpi_matrix matrix_of(scene *s, bool narrow, int64_t rows, int64_t cols, double reach)
 {
     bpi_matrix m = {NULL, rows, cols, s->device->ops->leading_dimension(s->device->backend, cols)};
-    float *values = array(s, rows * m.ld, 0.0);
+    m.data = calloc((size_t)(rows * m.ld), narrow ? sizeof(uint16_t) : sizeof(float));
+    cr_assert_not_null(m.data);
     for (int64_t r = 0; reach > 0.0 && r < rows; ++r)
-        for (int64_t c = 0; c < cols; ++c)
-            values[r * m.ld + c] = (float)bpt_random_uniform(&s->random, -reach, reach);
-    m.data = values;
+        for (int64_t c = 0; c < cols; ++c) {
+            float value = (float)bpt_random_uniform(&s->random, -reach, reach);
+            if (narrow)
+                ((uint16_t *)m.data)[r * m.ld + c] = bpi_bf16_from_float(value);
+            else
+                ((float *)m.data)[r * m.ld + c] = value;
+        }
     return m;
+}
+
+static bpi_matrix matrix(scene *s, int64_t rows, int64_t cols, double reach)
+{
+    return matrix_of(s, s->narrow, rows, cols, reach);
+}
+
+/* Of parameters, their gradients, targets, and what the loss reads. */
+static bpi_matrix wide_matrix(scene *s, int64_t rows, int64_t cols, double reach)
+{
+    return matrix_of(s, false, rows, cols, reach);
 }
 
 static void keep(scene *s, const void *values, int64_t floats)
@@ -54,6 +72,12 @@ static void keep(scene *s, const void *values, int64_t floats)
 
 static void keep_matrix(scene *s, bpi_matrix m)
 {
+    keep(s, m.data, s->narrow ? m.rows * m.ld / 2 : m.rows * m.ld); /* ld is even then */
+    free(m.data);
+}
+
+static void keep_wide_matrix(scene *s, bpi_matrix m)
+{
     keep(s, m.data, m.rows * m.ld);
     free(m.data);
 }
@@ -62,6 +86,7 @@ static void make_scene(scene *s)
 {
     const bpt_scenario *is = s->is;
     const bpi_ops *ops = s->device->ops;
+    s->narrow = s->device->backend->traits.activation_type == BPI_TYPE_BF16;
     s->x = matrix(s, is->rows, is->inputs, 2.0);
     s->w = matrix(s, is->outputs, is->inputs, 0.5);
     s->delta = matrix(s, is->rows, is->outputs, 1.0);
@@ -91,13 +116,13 @@ static void run_products(scene *s)
             bpi_activation_saves_z(is->activation) ? z.data : NULL, a.data);
     keep_matrix(s, z);
     keep_matrix(s, a);
-    bpi_matrix d_x = matrix(s, is->rows, is->inputs, 0.0), d_w = matrix(s, is->outputs, is->inputs, 0.0);
+    bpi_matrix d_x = matrix(s, is->rows, is->inputs, 0.0), d_w = wide_matrix(s, is->outputs, is->inputs, 0.0);
     BPT_RUN(s->device, linear_input_grad, s->plan, s->delta.data, s->w.data, d_x.data);
     BPT_RUN(s->device, linear_weight_grad, s->plan, 1, s->delta.data, s->x.data, false, d_w.data);
     keep(s, d_w.data, d_w.rows * d_w.ld);
     BPT_RUN(s->device, linear_weight_grad, s->plan, 1, s->delta.data, s->x.data, true, d_w.data);
     keep_matrix(s, d_x);
-    keep_matrix(s, d_w);
+    keep_wide_matrix(s, d_w);
     bpi_matrix below = matrix(s, is->rows, is->inputs, 0.0);
     float *d_b = array(s, is->inputs, 0.0);
     bpi_activation_args args = {
@@ -138,7 +163,8 @@ static void run_elementwise(scene *s)
 static void run_loss(scene *s)
 {
     const bpt_scenario *is = s->is;
-    bpi_matrix targets = matrix(s, is->rows, is->outputs, 0.5), delta = matrix(s, is->rows, is->outputs, 0.0);
+    bpi_matrix targets = wide_matrix(s, is->rows, is->outputs, 0.5), z = wide_matrix(s, is->rows, is->outputs, 1.0);
+    bpi_matrix delta = matrix(s, is->rows, is->outputs, 0.0);
     float *d_b = array(s, is->outputs, 0.0);
     bpi_step_state state = {.step = 0};
     int64_t *classes = calloc((size_t)is->rows, sizeof *classes);
@@ -151,7 +177,7 @@ static void run_loss(scene *s)
         bpi_loss_args args = {.loss = is->loss,
                               .label_smoothing = 0.1f,
                               .huber_delta = 0.7f,
-                              .z = s->delta,
+                              .z = z,
                               .classes = by_class ? classes : NULL,
                               .targets = targets,
                               .scale = 1.0 / (double)is->rows,
@@ -159,11 +185,12 @@ static void run_loss(scene *s)
                               .d_b = d_b,
                               .state = &state};
         BPT_RUN(s->device, loss, &args);
-        keep(s, delta.data, is->rows * delta.ld);
+        keep(s, delta.data, s->narrow ? is->rows * delta.ld / 2 : is->rows * delta.ld);
         keep(s, d_b, is->outputs);
     }
     keep(s, &state, (int64_t)(sizeof state / sizeof(float)));
     free(targets.data);
+    free(z.data);
     free(delta.data);
     free(d_b);
     free(classes);
@@ -172,6 +199,7 @@ static void run_loss(scene *s)
 static void run_update(scene *s)
 {
     int64_t count = s->w.rows * s->w.ld;
+    bpi_matrix parameters = wide_matrix(s, s->w.rows, s->w.cols, 0.5);
     float *gradients = array(s, count, 1.0), *state1 = array(s, count, 0.1), *state2 = array(s, count, 0.0);
     bpi_hyper hyper = {.optimizer = s->is->optimizer,
                        .lr = 0.01,
@@ -190,16 +218,18 @@ static void run_update(scene *s)
                                 .state = &state,
                                 .count = count,
                                 .decayed = count / 32 * 16,
-                                .parameters = s->w.data,
+                                .parameters = parameters.data,
                                 .gradients = gradients,
                                 .state1 = state1,
-                                .state2 = hyper.optimizer == BP_OPTIMIZER_SGD ? NULL : state2};
+                                .state2 = hyper.optimizer == BP_OPTIMIZER_SGD ? NULL : state2,
+                                .weights = s->narrow ? s->w.data : NULL};
         BPT_RUN(s->device, update_prepare, &hyper, gradients, count, &state);
         cr_assert(state.grad_norm > 0.0 && !state.nonfinite);
         BPT_RUN(s->device, update, &args);
         keep(s, &state, (int64_t)(sizeof state / sizeof(float)));
     }
-    keep(s, s->w.data, count);
+    keep(s, s->w.data, s->narrow ? count / 2 : count);
+    keep_wide_matrix(s, parameters);
     keep(s, state1, count);
     keep(s, state2, count);
     free(gradients);

@@ -1,5 +1,5 @@
 /* scenario.h: every operation of the cpu backend once, on random inputs of one shape, with all outputs in one array: so
- * that two ways to run it (threads, instruction sets) can be compared bit by bit. f32. */
+ * that two ways to run it (threads, instruction sets) can be compared bit by bit. In f32 or bf16. */
 #ifndef BPT_SCENARIO_H
 #define BPT_SCENARIO_H
 
