@@ -1,8 +1,9 @@
 /* loops_loss.h: losses, values and errors of some rows. Included by loops_table.h alone.
  *
- * ROWS rows at a time are turned around in scratch memory, to [O][ROWS], so that a vector holds one output of ROWS
- * rows: nothing is added up across a vector, narrow outputs fill it as well as wide ones do, and each row's sums run
- * over its outputs in their order. Values are f32 per element (per row for cross-entropy) and are added up in f64. */
+ * Rows of few outputs, ROWS at a time, are turned around in scratch memory, to [O][ROWS], so that a vector holds one
+ * output of ROWS rows: nothing is added up across a vector, and each row's sums run over its outputs in their order.
+ * Rows of many outputs: loops_loss_wide.h. Values are f32 per element (per narrow row for cross-entropy) and are added
+ * up in f64. */
 #include "kernels/cpu/loops.h"
 #include "kernels/math/loss.h"
 
@@ -87,42 +88,6 @@ static int64_t count_correct(const bpi_loss_args *args, row_block *rows)
 }
 
 /* ---- losses that are sums over elements ---- */
-
-ALWAYS_INLINE float element_value(bp_loss loss, float z, float t, float limit)
-{
-    switch (loss) {
-    case BP_LOSS_BCE_WITH_LOGITS:
-        return bpi_bce_with_logits(z, t);
-    case BP_LOSS_MSE:
-        return 2.0f * bpi_half_squared_error(z, t);
-    case BP_LOSS_HALF_MSE:
-        return bpi_half_squared_error(z, t);
-    case BP_LOSS_HUBER:
-        return bpi_huber(z, t, limit);
-    case BP_LOSS_SOFTMAX_CROSS_ENTROPY:
-    case BP_LOSS_COUNT:
-        break;
-    }
-    return BPI_MATH_NAN;
-}
-
-ALWAYS_INLINE float element_delta(bp_loss loss, float z, float t, float limit)
-{
-    switch (loss) {
-    case BP_LOSS_BCE_WITH_LOGITS:
-        return bpi_bce_with_logits_delta(z, t);
-    case BP_LOSS_MSE:
-        return 2.0f * bpi_half_squared_error_delta(z, t);
-    case BP_LOSS_HALF_MSE:
-        return bpi_half_squared_error_delta(z, t);
-    case BP_LOSS_HUBER:
-        return bpi_huber_delta(z, t, limit);
-    case BP_LOSS_SOFTMAX_CROSS_ENTROPY:
-    case BP_LOSS_COUNT:
-        break;
-    }
-    return BPI_MATH_NAN;
-}
 
 ALWAYS_INLINE void element_block(bp_loss loss, const bpi_loss_args *args, row_block *rows)
 {
@@ -267,6 +232,11 @@ static void loss_rows(const bpi_loss_args *args, bool narrow, int64_t first, int
                       bpi_cpu_loss_sums *totals)
 {
     int64_t cols = args->z.cols;
+    if (cols >= WIDE_ROW) {
+        for (int64_t b = first; b < first + count; ++b)
+            wide_row(args, b, scratch, sums, totals);
+        return;
+    }
     for (int64_t b = first; b < first + count; b += ROWS) {
         int64_t rest = first + count - b;
         row_block rows = {.first = b,

@@ -66,10 +66,7 @@ static double lane_sum(const wide_doubles *sums, const double *rest)
     memcpy(lanes, sums, sizeof lanes);
     for (int l = 0; l < LANES; ++l)
         lanes[l] += rest[l];
-    for (int width = LANES / 2; width > 0; width /= 2)
-        for (int l = 0; l < width; ++l)
-            lanes[l] += lanes[l + width];
-    return lanes[0];
+    return sum_of_lanes(lanes);
 }
 
 /* Of finite elements. */

@@ -1,11 +1,15 @@
 /* loops_table.h: all loops, compiled for the instruction set of the file that includes this. Before that it defines
  * BPI_CPU_TABLE, the table's name, and BPI_CPU_ISA_NAME, its words. */
 #include "kernels/cpu/loops_elementwise.h"
+#include "kernels/cpu/loops_lanes.h"
 
 #include "kernels/cpu/loops_bf16.h"
 
 #include "kernels/cpu/loops_block.h"
 #include "kernels/cpu/loops_load.h"
+
+#include "kernels/cpu/loops_loss_wide.h"
+
 #include "kernels/cpu/loops_loss.h"
 #include "kernels/cpu/loops_update.h"
 
