@@ -120,6 +120,7 @@ static bp_status block_delta(bpi_pass *pass, int64_t rows, int64_t index, bpi_gr
         .d_beta = bpi_tensor_at(model, sink.gradients, layer->beta),
         .d_b = bpi_tensor_at(model, sink.gradients, layer->bias),
         .accumulate = sink.accumulate,
+        .wide = bpi_is_wide(model, index),
     };
     kept->skip_grad_begun = false;
     if (source)

@@ -34,7 +34,9 @@ double bpi_follow_derivative(bpi_follower *f, int64_t index, int64_t b, int64_t 
     bool from_z = bpi_derives_from_z(layer);
     double saved = from_z ? f->layers[index].z[at] : ((const double *)kept->a)[b * kept->ld + o];
     bpi_roundoff r = bpi_layer_roundoff(f, index);
-    double scale = from_z ? bpi_stored_bound(&r, saved, f->layers[index].e_z[at]) : f->layers[index].e_a[at];
+    double scale = f->layers[index].e_a[at];
+    if (from_z) /* as it was stored, or made again out of a stored u */
+        scale = layer->in_steps ? f->layers[index].e_z[at] : bpi_stored_bound(&r, saved, f->layers[index].e_z[at]);
     double off = BPI_ERROR_MULTIPLE * scale, speed = curvature(activation, saved, off);
     /* The own bound is proportional to f' and grows with what was saved, both of them off by a little. */
     double own = bpi_derivative_own_bound(&f->r, activation, saved, fabs(derivative) + speed * off);

@@ -124,6 +124,7 @@ void bpi_follow_output(bpi_follower *f, int64_t index)
     const bpi_pass_layer *kept = &f->pass->layers[index];
     const bpi_followed_layer *own = &f->layers[index];
     bool skips = layer->skip_source >= 0;
+    bpi_roundoff r = bpi_layer_roundoff(f, index);
     const double *e_skip = NULL;
     int64_t ld;
     if (skips)
@@ -133,9 +134,9 @@ void bpi_follow_output(bpi_follower *f, int64_t index)
             int64_t at = b * f->width + o;
             double factor = dropout_factor(f, index, b, o);
             double a = ((const double *)kept->a)[b * kept->ld + o], out = ((const double *)kept->out)[b * kept->ld + o];
-            double rounding = f->r.sum * (2.0 * fabs(factor * a) + fabs(out)) + f->r.quantum;
+            double rounding = r.sum * (2.0 * fabs(factor * a) + fabs(out)) + r.quantum;
             double inherited = hypot(factor * own->e_a[at], skips ? e_skip[at] : 0.0);
-            own->e_out[at] = hypot(rounding + bpi_stored_bound(&f->r, out, 0.0), inherited);
+            own->e_out[at] = hypot(rounding + bpi_stored_bound(&r, out, 0.0), inherited);
         }
 }
 
@@ -169,7 +170,9 @@ static void follow_to_argument(bpi_follower *f, int64_t index)
             double moved = hypot(d_a * e_slope, (fabs(slope) + BPI_ERROR_MULTIPLE * e_slope) * factor * *e);
             *value = d_a * slope;
             double rounded = 4.0 * u * (fabs(*value) + BPI_ERROR_MULTIPLE * moved) + f->r.quantum;
-            *e = hypot(moved, bpi_stored_bound(&f->r, *value, rounded));
+            if (layer->block.norm == BP_NORM_NONE) /* it is the error term then, and stored; else only added up */
+                rounded = bpi_stored_bound(&f->r, *value, rounded);
+            *e = hypot(moved, rounded);
         }
 }
 

@@ -55,6 +55,7 @@ static bp_status finish_block(bpi_pass *pass, int64_t rows, int64_t index)
         .skip = skip_view(pass, rows, layer->skip_source),
         .a = bpi_view(kept->a, rows, layer->outputs, kept->ld),
         .out = bpi_view(kept->out, rows, layer->outputs, kept->ld),
+        .wide = bpi_is_wide(model, index),
     };
     return backend->ops->block_forward(backend, &args);
 }

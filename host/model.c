@@ -123,22 +123,17 @@ static bp_status resolve_skip(bp_model *model, int64_t index)
 static bp_status resolve_steps(bp_model *model)
 {
     const bpi_ops *ops = model->context->backend->ops;
-    const bpi_traits *traits = &model->context->backend->traits;
     for (int64_t i = 0; i < model->layer_count; i++)
         BPI_TRY(resolve_skip(model, i));
     for (int64_t i = 0; i < model->layer_count; i++) {
         bpi_layer *layer = &model->layers[i];
         layer->in_steps = layer->block.norm != BP_NORM_NONE || layer->block.dropout > 0.0f || layer->skip_source >= 0 ||
                           layer->feeds_skip;
-        if (layer->in_steps && traits->activation_type != traits->parameter_type)
-            return BPI_FAIL(model->context, BP_STATUS_UNSUPPORTED,
-                            "layers: block %lld: bn, ln, dropout and skip are not supported in %s; use f32",
-                            (long long)i + 1, bp_precision_name(model->context->precision));
         if (layer->in_steps && (!ops->block_forward || !ops->block_backward))
             return BPI_FAIL(
                 model->context, BP_STATUS_UNSUPPORTED,
-                "layers: block %lld: bn, ln, dropout and skip are not supported by backend %s of version %s",
-                (long long)i + 1, ops->name, bp_version());
+                "layers: block %lld: bn, ln, dropout and skip are not supported by backend %s of version %s in %s",
+                (long long)i + 1, ops->name, bp_version(), bp_precision_name(model->context->precision));
         layer->saves_z = layer->saves_z && !layer->in_steps;
     }
     return BP_STATUS_OK;

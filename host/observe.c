@@ -14,12 +14,8 @@ bool bpi_observes(const bp_trainer *trainer)
     return o && (step == 1 || step % o->options.every == 0);
 }
 
-/* Only of activations in the type of the parameters: none in bf16. */
-static bool counts_units(const bp_model *model, bp_activation activation)
+static bool counts_units(bp_activation activation)
 {
-    const bpi_traits *traits = &model->context->backend->traits;
-    if (traits->activation_type != traits->parameter_type)
-        return false;
     return activation == BP_ACTIVATION_RELU || activation == BP_ACTIVATION_SIGMOID || activation == BP_ACTIVATION_TANH;
 }
 
@@ -31,10 +27,11 @@ bp_status bpi_observe_forward(bp_trainer *trainer, int64_t rows, bool accumulate
     for (int64_t i = 0; i < model->layer_count; i++) {
         const bpi_layer *layer = &model->layers[i];
         const bpi_pass_layer *kept = &trainer->pass->layers[i];
-        if (!counts_units(model, layer->block.activation))
+        if (!counts_units(layer->block.activation))
             continue;
         BPI_TRY(backend->ops->observe_units(backend, layer->block.activation,
-                                            bpi_view(kept->a, rows, layer->outputs, kept->ld), accumulate, counts));
+                                            bpi_view(kept->a, rows, layer->outputs, kept->ld), bpi_is_wide(model, i),
+                                            accumulate, counts));
         counts += layer->outputs;
     }
     return BP_STATUS_OK;
@@ -133,7 +130,7 @@ static void fill_layers(const bp_trainer *trainer, const int64_t *counts, int64_
     for (int64_t i = 0; i < model->layer_count; i++) {
         const bpi_layer *layer = &model->layers[i];
         bp_layer_observation *seen = &trainer->observatory->layers[i];
-        if (!counts_units(model, layer->block.activation)) {
+        if (!counts_units(layer->block.activation)) {
             *seen = (bp_layer_observation){
                 i + 1, layer->block.activation, layer->outputs, (double)NAN, (double)NAN, (double)NAN};
             continue;

@@ -80,7 +80,13 @@ static bp_status place_for_evaluation(bpi_pass *pass, int64_t index, bool skips,
     kept->a = layer->in_steps ? shared->scratch[1] : kept->out;
     kept->u = layer->in_steps ? shared->scratch[0] : NULL;
     kept->z = layer->saves_z ? shared->scratch[0] : NULL;
-    return layer->saves_z && wider ? cut(pass, count, element, used, &kept->z) : BP_STATUS_OK;
+    if (!wider)
+        return BP_STATUS_OK;
+    if (layer->in_steps) {
+        BPI_TRY(cut(pass, count, element, used, &kept->u));
+        BPI_TRY(cut(pass, count, element, used, &kept->a));
+    }
+    return layer->saves_z ? cut(pass, count, element, used, &kept->z) : BP_STATUS_OK;
 }
 
 /* With gradients, each layer keeps its own. */
@@ -98,9 +104,9 @@ static bp_status place_for_training(bpi_pass *pass, int64_t index, size_t *used)
         BPI_TRY(cut(pass, (double)bpi_mask_bytes(pass->rows, layer->outputs), 1, used, &kept->mask));
     kept->out = kept->u = kept->a;
     if (layer->block.dropout > 0.0f || layer->skip_source >= 0)
-        BPI_TRY(cut(pass, count, activation_bytes(pass), used, &kept->out));
+        BPI_TRY(cut(pass, count, element, used, &kept->out));
     if (layer->block.norm != BP_NORM_NONE || bpi_activation_saves_z(layer->block.activation))
-        BPI_TRY(cut(pass, layer->in_steps ? count : 0.0, activation_bytes(pass), used, &kept->u));
+        BPI_TRY(cut(pass, layer->in_steps ? count : 0.0, element, used, &kept->u));
     if (layer->feeds_skip)
         BPI_TRY(cut(pass, count, activation_bytes(pass), used, &kept->skip_grad));
     return BP_STATUS_OK;

@@ -97,13 +97,13 @@ static inline double bpi_block_derivative_bound(const bpi_roundoff *r, bp_activa
     return own + bpi_block_curvature(activation) * e_saved;
 }
 
-/* Of a product of two that are off already; a backend may keep it in an activation array between its passes. */
+/* Of a product of two that are off already. */
 static inline double bpi_block_product_bound(const bpi_roundoff *r, double left, double e_left, double right,
                                              double e_right)
 {
     double product = left * right;
     double inherited = fabs(left) * e_right + e_left * (fabs(right) + e_right);
-    return bpi_stored_bound(r, product, inherited + r->sum * (fabs(product) + inherited) + r->quantum);
+    return inherited + r->sum * (fabs(product) + inherited) + r->quantum;
 }
 
 /* Sums over a group, or over the rows for d_gamma. g is dL/dxhat; t = g xhat. */

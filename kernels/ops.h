@@ -2,18 +2,22 @@
  *
  * Rules that hold for every entry
  *   memory     all arrays are the backend's memory (bpi_ops.allocate) unless the comment says host
- *   types      `activation` arrays (x, z, a, delta, d_a, d_x) have traits.activation_type, `parameter` arrays (b, d_w,
- * d_b, optimiser state, value targets) traits.parameter_type, and so has what is called wide: z and a of the last
- * layer, which the loss reads; linear_* read w in traits.weight_type. matrices   row-major with a leading dimension ld
- * >= cols in elements; what lies between cols and ld is neither read nor written, except in parameter matrices, where
- * it is zero and stays zero aliasing   outputs overlap no input unless the comment allows it order      an entry may
- * return before the work is done; work of one lane is done in the order of the calls. Lane 0 is the main one; only
- * entries with a `lane` argument can run on lane 1, and lane_fork / lane_join order them repeat     the same bits on
- * every run and for any number of threads; how a sum is split depends on shapes alone errors     a status, with the
- * words in backend->error; shapes and pointers are the caller's duty (assert) NaN        NaN in an input reaches the
- * outputs that depend on it The bounds in the comments are against exact arithmetic on the same inputs; u is the unit
- * roundoff of the accumulation (2^-24 for f32 and bf16 inputs, 2^-53 for f64), gamma(n) = n u / (1 - n u);
- * docs/numerics.md derives them, and kernels/bounds.h has them as functions. */
+ *   types      `activation` arrays (x, z, u, a, out, skips, delta, d_a, d_x) have traits.activation_type, `parameter`
+ *              arrays (b, d_w, d_b, optimiser state, value targets) traits.parameter_type, and so has what is called
+ *              wide: z, u, a and out of the last layer, which the loss reads; linear_* read w in traits.weight_type
+ *   matrices   row-major with a leading dimension ld >= cols in elements; what lies between cols and ld is neither read
+ *              nor written, except in parameter matrices, where it is zero and stays zero
+ *   aliasing   outputs overlap no input unless the comment allows it
+ *   order      an entry may return before the work is done; work of one lane is done in the order of the calls. Lane 0
+ *              is the main one; only entries with a `lane` argument can run on lane 1, and lane_fork / lane_join order
+ *              them
+ *   repeat     the same bits on every run and for any number of threads; how a sum is split depends on shapes alone
+ *   errors     a status, with the words in backend->error; shapes and pointers are the caller's duty (assert)
+ *   NaN        NaN in an input reaches the outputs that depend on it
+ *
+ * The bounds in the comments are against exact arithmetic on the same inputs; u is the unit roundoff of the
+ * accumulation (2^-24 for f32 and bf16 inputs, 2^-53 for f64), gamma(n) = n u / (1 - n u); docs/numerics.md derives
+ * them, and kernels/bounds.h has them as functions. */
 #ifndef BPI_OPS_H
 #define BPI_OPS_H
 
@@ -207,6 +211,7 @@ typedef struct bpi_block_args {
     bpi_matrix skip; /* [B,O]; data NULL: none */
     bpi_matrix a;    /* out: may be u where there is no norm and the activation does not save z */
     bpi_matrix out;  /* out: may be a where there is neither dropout nor skip */
+    bool wide;       /* u, a and out are; the skip is not */
 } bpi_block_args;
 
 typedef struct bpi_block_grad_args {
@@ -223,6 +228,7 @@ typedef struct bpi_block_grad_args {
     void *d_gamma, *d_beta; /* [O] out; NULL without norm */
     void *d_b;              /* [O] out: column sums of delta; NULL: not wanted */
     bool accumulate;        /* d_gamma, d_beta, d_b: += instead of = */
+    bool wide;              /* u and a are; all else is not */
 } bpi_block_grad_args;
 
 typedef struct bpi_loss_args {
@@ -422,9 +428,9 @@ struct bpi_ops {
     /* ---- observed steps ---- */
 
     /* observe_units: counts[o] = number of rows in which unit o is off (see BPI_SATURATED_SIGMOID); adds when
-     * accumulate. activation is relu, sigmoid or tanh, a [B,O] its values. NaN is not off. The comparisons are exact.
-     */
-    bp_status (*observe_units)(bpi_backend *backend, bp_activation activation, bpi_matrix a, bool accumulate,
+     * accumulate. activation is relu, sigmoid or tanh, a [B,O] its values, wide or not. NaN is not off. The comparisons
+     * are exact. */
+    bp_status (*observe_units)(bpi_backend *backend, bp_activation activation, bpi_matrix a, bool wide, bool accumulate,
                                int64_t *counts);
 
     /* What observe_gradients and observe_update want in args->scratch for arrays of `count` elements. */

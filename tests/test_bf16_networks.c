@@ -84,13 +84,28 @@ Test(bf16_networks, plain_ones_are_within_their_bounds)
     check_all("manifest.json", getenv("BP_TEST_CUDA") ? "cuda" : "cpu");
 }
 
-/* A bound as large as the gradients would let anything pass. */
-Test(bf16_networks, most_bounds_say_something)
+Test(bf16_networks, ones_with_norms_dropout_and_skips_are_within_their_bounds)
 {
-    json_t *list = bpt_network_manifest();
+    if (!getenv("BP_TEST_CUDA"))
+        cr_skip_test("cpu has no blocks in bf16");
+    check_all("manifest_blocks.json", "cuda");
+}
+
+/* A bound as large as the gradients would let anything pass. */
+static double mean_share_judged(const char *manifest)
+{
+    json_t *list = bpt_network_manifest_of(manifest);
     double sum = 0.0;
     for (size_t i = 0; i < json_array_size(list); i++)
         sum += share_judged(json_array_get(list, i));
-    cr_expect_gt(sum / (double)json_array_size(list), 0.85);
+    double mean = sum / (double)json_array_size(list);
     json_decref(list);
+    return mean;
+}
+
+Test(bf16_networks, most_bounds_say_something)
+{
+    cr_expect_gt(mean_share_judged("manifest.json"), 0.85);
+    /* 0.80: of four that are deep with batch norms, whose groups of 31 rows pass errors on, little is left to judge. */
+    cr_expect_gt(mean_share_judged("manifest_blocks.json"), 0.75);
 }

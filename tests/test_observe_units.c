@@ -1,4 +1,5 @@
-/* observe_units: in how many rows each unit passes no gradient on: exact counts, whatever a backend computes in. */
+/* observe_units: in how many rows each unit passes no gradient on: exact counts, whatever a backend computes in, of
+ * activations in its own type and of wide ones. */
 #include "support/matrix.h"
 #include "support/shapes.h"
 
@@ -28,12 +29,24 @@ static bool off(bp_activation activation, double a)
     return a < -0.96875 || a > 0.96875;
 }
 
-/* Values around the limits, and the limits themselves, each a float32; NaN where `with_nan`. */
-static double *values_of(bp_activation activation, int64_t count, bool with_nan)
+/* The neighbour of a value of the type. */
+static double next_to(bpi_type type, double value, bool above)
+{
+    if (type != BPI_TYPE_BF16)
+        return (double)nextafterf((float)value, above ? 2.0f : -2.0f);
+    /* The steps of 8 bits around a value are at most 2^-7 and at least 2^-9 of it. */
+    double step = fmax(0x1p-9 * fabs(value), 0x1p-133), next = value;
+    for (; next == value; step *= 2.0)
+        next = bpt_rounded(type, above ? value + step : value - step);
+    return next;
+}
+
+/* Values around the limits, and the limits themselves, each of the type; NaN where `with_nan`. */
+static double *values_of(bpi_type type, bp_activation activation, int64_t count, bool with_nan)
 {
     static const double limits[] = {0.015625, 0.984375, 0.96875, -0.96875, 0.0, -0.0, 1.0, 0.5};
     bpt_random random = {211 + (uint64_t)activation};
-    double *values = bpt_uniform(&random, BPI_TYPE_F32, activation == BP_ACTIVATION_TANH ? -1.0 : 0.0, 1.0, count);
+    double *values = bpt_uniform(&random, type, activation == BP_ACTIVATION_TANH ? -1.0 : 0.0, 1.0, count);
     for (int64_t k = 0; k < count; ++k) {
         int64_t kind = bpt_random_below(&random, 8);
         double limit = limits[bpt_random_below(&random, 8)];
@@ -42,39 +55,42 @@ static double *values_of(bp_activation activation, int64_t count, bool with_nan)
         else if (kind < 4)
             values[k] = limit;
         else if (kind == 4)
-            values[k] = (double)nextafterf((float)limit, 2.0f);
+            values[k] = next_to(type, limit, true);
         else if (kind == 5)
-            values[k] = (double)nextafterf((float)limit, -2.0f);
+            values[k] = next_to(type, limit, false);
         else if (kind == 6 && with_nan)
             values[k] = (double)NAN;
     }
     return values;
 }
 
-static int64_t *count(bpt_device *device, bp_activation activation, bpt_shape shape, int64_t extra, const double *a,
-                      const int64_t *old)
+static int64_t *count(bpt_device *device, bp_activation activation, bpt_shape shape, bool wide, int64_t extra,
+                      const double *a, const int64_t *old)
 {
     size_t bytes = (size_t)shape.outputs * sizeof(int64_t);
-    bpt_matrix matrix = bpt_activations(device, shape.rows, shape.outputs, extra, a);
+    bpt_matrix matrix = (wide ? bpt_wide : bpt_activations)(device, shape.rows, shape.outputs, extra, a);
     bpt_reserve(device, shape.rows, shape.outputs, 1);
     int64_t *counts = (int64_t *)(void *)bpt_doubles(shape.outputs);
     for (int64_t o = 0; o < shape.outputs; ++o)
         counts[o] = old ? old[o] : -77;
     void *memory = bpt_upload(device, counts, bytes);
-    BPT_RUN(device, observe_units, activation, matrix.view, old != NULL, memory);
+    BPT_RUN(device, observe_units, activation, matrix.view, wide, old != NULL, memory);
     bpt_download(device, memory, bytes, counts);
     device->ops->release(device->backend, memory, bytes);
     bpt_release(&matrix);
     return counts;
 }
 
-static void check(bpt_device *device, bp_activation activation, bpt_shape shape, bool accumulate)
+static void check(bpt_device *device, bp_activation activation, bpt_shape shape, bool wide, bool accumulate)
 {
-    double *a = values_of(activation, shape.rows * shape.outputs, accumulate);
+    const bpi_traits *traits = &device->backend->traits;
+    bpi_type type = wide ? traits->parameter_type : traits->activation_type;
+    double *a =
+        values_of(type == BPI_TYPE_F64 ? BPI_TYPE_F32 : type, activation, shape.rows * shape.outputs, accumulate);
     int64_t *old = (int64_t *)(void *)bpt_doubles(shape.outputs), total = 0;
     for (int64_t o = 0; o < shape.outputs; ++o)
         old[o] = 3000000000 + o;
-    int64_t *got = count(device, activation, shape, shape.rows % 2, a, accumulate ? old : NULL);
+    int64_t *got = count(device, activation, shape, wide, shape.rows % 2, a, accumulate ? old : NULL);
     for (int64_t o = 0; o < shape.outputs; ++o) {
         int64_t want = 0;
         for (int64_t b = 0; b < shape.rows; ++b)
@@ -94,7 +110,7 @@ Test(observe_units, counts_exactly_for_every_activation_and_shape)
         bpt_device *device = bpt_open(bpt_target_at(t), 2);
         for (int s = 0; s < CASES; ++s)
             for (int k = 0; k < 6; ++k) {
-                check(device, activations[k / 2], shape_at(s), k % 2);
+                check(device, activations[k / 2], shape_at(s), (s + k / 2) % 2, k % 2);
                 bpt_clean();
             }
         bpt_close(device);
@@ -107,7 +123,7 @@ Test(observe_units, does_not_take_nan_for_off)
     for (int t = 0; bpt_target_at(t); ++t) {
         bpt_device *device = bpt_open(bpt_target_at(t), 1);
         for (int k = 0; k < 3; ++k) {
-            int64_t *got = count(device, activations[k], (bpt_shape){2, 1, 2}, 0, a, NULL);
+            int64_t *got = count(device, activations[k], (bpt_shape){2, 1, 2}, false, 0, a, NULL);
             cr_assert_eq(got[0], 0, "%s", device->target->name);
             cr_assert_eq(got[1], activations[k] == BP_ACTIVATION_SIGMOID ? 2 : 1, "%s", device->target->name);
         }

@@ -115,8 +115,8 @@ bp_status bpi_cpu_prepare(bpi_cpu *cpu, const bpi_hyper *hyper, const float *gra
 bp_status bpi_cpu_move_parameters(bpi_cpu *cpu, const bpi_update_args *args, const bpi_observe_args *observe);
 
 /* observe.c */
-bp_status bpi_cpu_observe_units(bpi_backend *backend, bp_activation activation, bpi_matrix a, bool accumulate,
-                                int64_t *counts);
+bp_status bpi_cpu_observe_units(bpi_backend *backend, bp_activation activation, bpi_matrix a, bool wide,
+                                bool accumulate, int64_t *counts);
 size_t bpi_cpu_observe_scratch_bytes(bpi_backend *backend, int64_t count, int64_t tensors);
 bp_status bpi_cpu_observe_gradients(bpi_backend *backend, const bpi_hyper *hyper, const void *gradients, int64_t count,
                                     bpi_step_state *state, const bpi_observe_args *args);

@@ -3,6 +3,7 @@
  * Chunks and tensors cut the arrays into pieces. From one piece to the next the chunk's number grows, or the tensor's,
  * or both: so their sum is a place of its own for each piece, and no two threads write to the same one. */
 #include "kernels/cpu/cpu.h"
+#include "kernels/math/bf16.h"
 
 #include <assert.h>
 #include <string.h>
@@ -139,9 +140,25 @@ typedef struct units {
     bpi_cpu_rows cut;
     bp_activation activation;
     bpi_matrix a;
+    bool is_short;   /* a is bf16 */
     int32_t *counts; /* [groups, stride] */
     int64_t stride;
 } units;
+
+/* As f32 on the way into the loop, a part of a row at a time. */
+static void count_short(const units *work, int64_t first, int64_t rows, int32_t *counts)
+{
+    enum { PART = 256 };
+    float part[PART];
+    for (int64_t b = first; b < first + rows; ++b)
+        for (int64_t o = 0; o < work->a.cols; o += PART) {
+            int64_t cols = work->a.cols - o < PART ? work->a.cols - o : PART;
+            const uint16_t *from = (const uint16_t *)work->a.data + b * work->a.ld + o;
+            for (int64_t k = 0; k < cols; ++k)
+                part[k] = bpi_float_from_bf16(from[k]);
+            work->loops->count_off(work->activation, 1, cols, (bpi_cpu_tile){part, PART}, counts + o);
+        }
+}
 
 static void count_group(void *context, int64_t group, int thread)
 {
@@ -149,13 +166,17 @@ static void count_group(void *context, int64_t group, int thread)
     const units *work = context;
     int64_t first = group * work->cut.group_rows, rest = work->cut.rows - first;
     int32_t *counts = work->counts + group * work->stride;
+    int64_t rows = rest < work->cut.group_rows ? rest : work->cut.group_rows;
     memset(counts, 0, (size_t)work->a.cols * sizeof *counts);
-    work->loops->count_off(work->activation, rest < work->cut.group_rows ? rest : work->cut.group_rows, work->a.cols,
-                           (bpi_cpu_tile){bpi_cpu_row(work->a, first), work->a.ld}, counts);
+    if (work->is_short)
+        count_short(work, first, rows, counts);
+    else
+        work->loops->count_off(work->activation, rows, work->a.cols,
+                               (bpi_cpu_tile){bpi_cpu_row(work->a, first), work->a.ld}, counts);
 }
 
-bp_status bpi_cpu_observe_units(bpi_backend *backend, bp_activation activation, bpi_matrix a, bool accumulate,
-                                int64_t *counts)
+bp_status bpi_cpu_observe_units(bpi_backend *backend, bp_activation activation, bpi_matrix a, bool wide,
+                                bool accumulate, int64_t *counts)
 {
     bpi_cpu *cpu = bpi_cpu_of(backend);
     assert(activation == BP_ACTIVATION_RELU || activation == BP_ACTIVATION_SIGMOID || activation == BP_ACTIVATION_TANH);
@@ -163,6 +184,7 @@ bp_status bpi_cpu_observe_units(bpi_backend *backend, bp_activation activation, 
                   .cut = bpi_cpu_rows_of_loop(a.rows, a.cols),
                   .activation = activation,
                   .a = a,
+                  .is_short = !wide && backend->traits.activation_type == BPI_TYPE_BF16,
                   .counts = cpu->workspace,
                   .stride = bpi_cpu_round_up(a.cols, BPI_CPU_LINE_FLOATS)};
     bpi_cpu_run(cpu->pool, bpi_cpu_threads_for_loop(cpu->threads, a.rows * a.cols), work.cut.groups, count_group,

@@ -3,11 +3,11 @@
 #include "kernels/math/activation_of.h"
 
 /* activation_backward: see ops.h; the second stage of d_b is column_sums_finish. `saved` wide beside delta in bf16, in
- * the last layer alone: single elements, as 8 of both types would not do with the registers. grid   (tiles, slices) of
- * bpi_cuda_pass_of, block (lanes, groups): a warp reads 512 neighbouring bytes of a row moves  reads (s of S + s of
- * T)BO bytes, writes (s of T)BO, s = 4 or 2, and 4 slices O; shared W KiB; bound by memory order  a thread adds its
- * rows from the first on, a block its groups by a tree: fixed by (B, O); no atomics edges  O not a multiple of W: the
- * last thread of a row takes single elements; idle lanes add 0 and write nothing */
+ * the last layer alone: single elements, as 8 of both types would not do with the registers.
+ * grid   (tiles, slices) of bpi_cuda_pass_of, block (lanes, groups): a warp reads 512 neighbouring bytes of a row
+ * moves  reads (s of S + s of T)BO bytes, writes (s of T)BO, s = 4 or 2, and 4 slices O; shared W KiB; bound by memory
+ * order  a thread adds its rows from the first on, a block its groups by a tree: fixed by (B, O); no atomics
+ * edges  O not a multiple of W: the last thread of a row takes single elements; idle lanes add 0 and write nothing */
 template <bp_activation A, int W, typename S, typename T>
 BPI_CUDA_KERNEL activation_backward(bpi_matrix saved, bpi_matrix d_a, bpi_matrix delta, float slope, float *partials,
                                     int64_t sums_ld, int64_t slice_rows)

@@ -12,7 +12,8 @@
 
 #include <assert.h>
 
-/* Whether all of it starts on 16 bytes; absent arrays do. */
+/* Four elements at a time, of either type, where all of it starts on 16 bytes and rows are whole fours; absent arrays
+ * do. */
 static int width_of(const bpi_matrix *matrices, int matrix_count, const void *const *vectors, int vector_count)
 {
     bool quads = true;
@@ -33,8 +34,10 @@ static bp_status statistics(bpi_cuda *cuda, const bpi_block_args *args, int widt
         return BP_STATUS_OK;
     }
     assert(u.rows >= 2 && bpi_cuda_block_bytes(u.rows, u.cols) <= cuda->workspace_bytes);
+    bpi_type type = cuda->backend.traits.activation_type;
     bpi_cuda_pass pass = bpi_cuda_moments_pass_of(u.rows, u.cols, width);
-    BPI_CUDA_TRY(cuda->backend.error, bpi_cuda_run_batch_norm_statistics(cuda->lanes[0], pass, args, cuda->workspace));
+    BPI_CUDA_TRY(cuda->backend.error,
+                 bpi_cuda_run_batch_norm_statistics(cuda->lanes[0], pass, type, args, cuda->workspace));
     return BP_STATUS_OK;
 }
 
@@ -42,19 +45,20 @@ bp_status bpi_cuda_block_forward(bpi_backend *backend, const bpi_block_args *arg
 {
     bpi_cuda *cuda = bpi_cuda_of(backend);
     bpi_matrix u = args->u;
+    bpi_type type = backend->traits.activation_type;
     const bpi_matrix matrices[] = {u, args->skip, args->a, args->out};
     const void *const vectors[] = {args->bias, args->gamma, args->beta, args->mean, args->inv_std};
     int width = width_of(matrices, 4, vectors, args->spec.norm == BP_NORM_BATCH ? 5 : 3);
     if (args->spec.norm == BP_NORM_LAYER) {
         assert(args->mean && args->inv_std && args->gamma && args->beta);
         bpi_cuda_teams teams = bpi_cuda_teams_of(u.rows, u.cols, width, BPI_CUDA_TEAM_ROWS_FORWARD);
-        BPI_CUDA_TRY(backend->error, bpi_cuda_run_layer_norm(cuda->lanes[0], teams, args));
+        BPI_CUDA_TRY(backend->error, bpi_cuda_run_layer_norm(cuda->lanes[0], teams, type, args));
         return BP_STATUS_OK;
     }
     if (args->spec.norm == BP_NORM_BATCH)
         BPI_TRY(statistics(cuda, args, width));
     bpi_cuda_pass pass = bpi_cuda_block_pass_of(u.rows, u.cols, width);
-    BPI_CUDA_TRY(backend->error, bpi_cuda_run_block_forward(cuda->lanes[0], pass, args));
+    BPI_CUDA_TRY(backend->error, bpi_cuda_run_block_forward(cuda->lanes[0], pass, type, args));
     return BP_STATUS_OK;
 }
 
@@ -63,6 +67,7 @@ bp_status bpi_cuda_block_backward(bpi_backend *backend, const bpi_block_grad_arg
 {
     bpi_cuda *cuda = bpi_cuda_of(backend);
     bpi_matrix u = args->delta;
+    bpi_type type = backend->traits.activation_type;
     const bpi_matrix matrices[] = {args->u, args->a, args->d_out, args->d_out_skip, args->d_skip, args->delta};
     const void *const vectors[] = {args->bias, args->gamma, args->beta, args->mean, args->inv_std};
     int width = width_of(matrices, 6, vectors, args->spec.norm == BP_NORM_BATCH ? 5 : 3);
@@ -70,14 +75,15 @@ bp_status bpi_cuda_block_backward(bpi_backend *backend, const bpi_block_grad_arg
     assert(bpi_cuda_block_bytes(u.rows, u.cols) <= cuda->workspace_bytes);
     if (args->spec.norm == BP_NORM_LAYER) {
         bpi_cuda_teams teams = bpi_cuda_teams_of(u.rows, u.cols, width, BPI_CUDA_TEAM_ROWS_BACKWARD);
-        BPI_CUDA_TRY(backend->error, bpi_cuda_run_layer_norm_grad(cuda->lanes[0], teams, args, cuda->workspace));
+        BPI_CUDA_TRY(backend->error, bpi_cuda_run_layer_norm_grad(cuda->lanes[0], teams, type, args, cuda->workspace));
         return BP_STATUS_OK;
     }
     bpi_cuda_pass pass = bpi_cuda_block_pass_of(u.rows, u.cols, width);
     if (args->spec.norm == BP_NORM_BATCH) {
-        BPI_CUDA_TRY(backend->error, bpi_cuda_run_batch_norm_backward(cuda->lanes[0], pass, args, cuda->workspace));
+        BPI_CUDA_TRY(backend->error,
+                     bpi_cuda_run_batch_norm_backward(cuda->lanes[0], pass, type, args, cuda->workspace));
         return BP_STATUS_OK;
     }
-    BPI_CUDA_TRY(backend->error, bpi_cuda_run_block_backward(cuda->lanes[0], pass, args, cuda->workspace));
+    BPI_CUDA_TRY(backend->error, bpi_cuda_run_block_backward(cuda->lanes[0], pass, type, args, cuda->workspace));
     return BP_STATUS_OK;
 }

@@ -1,5 +1,5 @@
 /* block_backward.cu: from dL/d out to dL/du where there is no norm, and with batch norm, for ops.h block_backward. What
- * layer norm does is in layer_norm_backward.cu; the second stage of d_b without a norm in column_sums.cu. */
+ * layer norm does is in layer_norm_grad.cu; the second stage of d_b without a norm in column_sums.cu. */
 #include "kernels/cuda/block.cuh"
 
 /* PLAIN: no norm. SUMS: batch norm's first pass, which leaves only sums; APPLY: the second. dL/dy is made in both: to
@@ -38,22 +38,22 @@ __device__ __forceinline__ void to_argument(const backward_work &work, uint32_t 
         if (work.drop.kept > 0.0f)
             drop<W>(work.drop, kept >> W * k, rows.error[k]);
     }
-    derive<W>(work.args.spec, rows.saved, rows.error);
+    derive(work.args.spec, rows.saved, rows.error);
 }
 
 /* block_backward: delta and the column sums of it (PLAIN); the column sums of dL/dy xhat and of dL/dy (SUMS); with the
  * means m and n of these, delta = gamma inv_std (dL/dy - n - xhat m) (APPLY).
- * grid   (tiles, slices) of bpi_cuda_block_pass_of, block (lanes, groups): a warp reads 512 neighbouring bytes of a row
- * moves  reads 4BO bytes each of d_out, of d_out_skip, of u with a norm or where f' is taken from it, of a where f' is
- *        taken from that; writes 4BO each of delta and d_skip (read too where it adds), and 4 slices O; SUMS writes
- *        8 slices O and nothing else; shared 7.5 KiB; bound by memory
+ * grid   (tiles, slices) of bpi_cuda_block_pass_of, block (lanes, groups): a warp reads 32 W neighbouring elements
+ * moves  reads tBO bytes each of d_out and d_out_skip, uBO of u with a norm or where f' is taken from it, and of a
+ * where f' is taken from that; writes tBO each of delta and d_skip (read too where it adds), and 4 slices O; SUMS
+ *        writes 8 slices O and nothing else; u and t = 4 or 2 of U and T; shared 7.5 KiB; bound by memory
  * order  a thread adds its rows from the first on, a block its groups by a tree: fixed by (B, O); no atomics
  * edges  O not a multiple of 4: the last thread of a row takes single elements; idle lanes add 0 and write nothing */
-template <stage S, int W> BPI_CUDA_KERNEL block_backward(backward_work work)
+template <stage S, int W, typename U, typename T> BPI_CUDA_KERNEL block_backward(backward_work work)
 {
-    constexpr int ROWS = BPI_CUDA_BLOCK_ROWS;
+    constexpr int ROWS = block_rows<W, U, T>();
     const bpi_block_grad_args &args = work.args;
-    const bool reads_u = S != PLAIN || work.source == FROM_ARGUMENT;
+    const derivative_source source = work.source;
     const bpi_cuda_place place = place_of<W>(args.u.rows, work.slice_rows);
     const int64_t o = place.column, cols = args.u.cols;
     const void *const sources[] = {args.bias, args.mean,     args.inv_std, args.gamma,
@@ -62,23 +62,27 @@ template <stage S, int W> BPI_CUDA_KERNEL block_backward(backward_work work)
     read_vectors<W>(sources, o, cols, vector);
     for (int64_t first = place.first; o < cols && first < place.end; first += ROWS * place.step) {
         rows_back<W, ROWS> rows = {};
+        bpi_cuda_stored<W, U> u[ROWS] = {}, saved[ROWS] = {};
 #pragma unroll
         for (int k = 0; k < ROWS; ++k) {
             const int64_t row = first + k * place.step;
             if (row >= place.end)
                 continue;
-            rows.error[k] = read_error<W>(args, row, o);
-            if (reads_u)
-                rows.u[k] = read_row<W>(args.u, row, o, cols);
-            if (work.source == FROM_A)
-                rows.saved[k] = read_row<W>(args.a, row, o, cols);
+            rows.error[k] = read_error<W, T>(args, row, o);
+            if (S != PLAIN || source == FROM_ARGUMENT)
+                u[k] = read_row<W, U>(args.u, row, o, cols);
+            if (source == FROM_A)
+                saved[k] = read_row<W, U>(args.a, row, o, cols);
         }
         const uint32_t kept = kept_rows<W, ROWS>(work.drop, first, place.step, o, cols);
 #pragma unroll
-        for (int k = 0; k < ROWS; ++k)
+        for (int k = 0; k < ROWS; ++k) {
+            rows.u[k] = cells_of(u[k]);
+            rows.saved[k] = cells_of(saved[k]);
             if (S != SUMS && first + k * place.step < place.end)
-                pass_on<W>(args, first + k * place.step, o, rows.error[k]);
-        to_argument<S, W>(work, kept, vector, rows);
+                pass_on<W, T>(args, first + k * place.step, o, rows.error[k]);
+        }
+        to_argument<S>(work, kept, vector, rows);
 #pragma unroll
         for (int k = 0; k < ROWS; ++k) {
             if (first + k * place.step >= place.end)
@@ -93,7 +97,7 @@ template <stage S, int W> BPI_CUDA_KERNEL block_backward(backward_work work)
                 errors.v[i] += rows.error[k].v[i];
             }
             if (S != SUMS)
-                write_cells<W>(row_to(args.delta, first + k * place.step), o, cols, rows.error[k]);
+                write_cells<W>(row_to<T>(args.delta, first + k * place.step), o, cols, rows.error[k]);
         }
     }
     if (S == SUMS) {
@@ -104,21 +108,22 @@ template <stage S, int W> BPI_CUDA_KERNEL block_backward(backward_work work)
         sum_over_groups<W>(errors, o, cols, work.partials, work.sums_ld);
 }
 
-template <stage S> static cudaError_t run(cudaStream_t stream, const bpi_cuda_pass &pass, const backward_work &work)
+template <stage S>
+static cudaError_t run(cudaStream_t stream, const bpi_cuda_pass &pass, bpi_type type, const backward_work &work)
 {
-    if (pass.width == 4)
-        block_backward<S, 4><<<grid_of(pass), block_of(pass), 0, stream>>>(work);
-    else
-        block_backward<S, 1><<<grid_of(pass), block_of(pass), 0, stream>>>(work);
-    return cudaGetLastError();
+    return for_kind(pass.width, type, work.args.wide, [&](auto kind) {
+        using K = decltype(kind);
+        block_backward<S, K::width, typename K::output, typename K::error>
+            <<<grid_of(pass), block_of(pass), 0, stream>>>(work);
+    });
 }
 
-extern "C" cudaError_t bpi_cuda_run_block_backward(cudaStream_t stream, bpi_cuda_pass pass,
+extern "C" cudaError_t bpi_cuda_run_block_backward(cudaStream_t stream, bpi_cuda_pass pass, bpi_type type,
                                                    const bpi_block_grad_args *args, float *workspace)
 {
     backward_work work = backward_work_of(*args, pass.slice_rows);
     work.partials = args->d_b ? workspace : nullptr;
-    const cudaError_t code = run<PLAIN>(stream, pass, work);
+    const cudaError_t code = run<PLAIN>(stream, pass, type, work);
     if (code != cudaSuccess || !args->d_b)
         return code;
     return bpi_cuda_run_column_sums_finish(stream, workspace, pass.slices, args->u.cols, args->accumulate,
@@ -163,18 +168,18 @@ BPI_CUDA_KERNEL batch_norm_gradients(backward_work work, int64_t parts)
         put_gradient(args.d_b, o, args.accumulate, 0.0f * product + 0.0f * error);
 }
 
-extern "C" cudaError_t bpi_cuda_run_batch_norm_backward(cudaStream_t stream, bpi_cuda_pass pass,
+extern "C" cudaError_t bpi_cuda_run_batch_norm_backward(cudaStream_t stream, bpi_cuda_pass pass, bpi_type type,
                                                         const bpi_block_grad_args *args, float *workspace)
 {
     backward_work work = backward_work_of(*args, pass.slice_rows);
     work.means[0] = workspace;
     work.means[1] = workspace + work.sums_ld;
     work.partials = workspace + 2 * work.sums_ld;
-    cudaError_t code = run<SUMS>(stream, pass, work);
+    cudaError_t code = run<SUMS>(stream, pass, type, work);
     if (code != cudaSuccess)
         return code;
     const dim3 grid((unsigned)((args->u.cols + 31) / 32));
     batch_norm_gradients<<<grid, dim3(32, 8), 0, stream>>>(work, pass.slices);
     code = cudaGetLastError();
-    return code == cudaSuccess ? run<APPLY>(stream, pass, work) : code;
+    return code == cudaSuccess ? run<APPLY>(stream, pass, type, work) : code;
 }

@@ -3,14 +3,13 @@
 #include "kernels/cuda/block.cuh"
 
 /* block_forward: out = dropout(f(y)) + skip, y = gamma (u - mean) inv_std + beta with BATCH, else u.
- * grid   (tiles, slices) of bpi_cuda_block_pass_of, block (lanes, groups): a warp reads 512 neighbouring bytes of a row
- * moves  reads 4BO bytes, and 4BO of skip; writes 4BO of a and 4BO of out where they are others; shared 2.5 KiB for
- *        what a column has once; bound by memory
- * order  element by element
- * edges  O not a multiple of 4: the last thread of a row takes single elements; idle lanes stay for the one barrier */
-template <bool BATCH, int W> BPI_CUDA_KERNEL block_forward(forward_work work)
+ * grid   (tiles, slices) of bpi_cuda_block_pass_of, block (lanes, groups): a warp reads 32 W neighbouring elements
+ * moves  reads uBO bytes, and tBO of skip; writes uBO of a and uBO of out where it is another, u and t = 4 or 2 of U
+ * and T; shared 2.5 KiB for what a column has once; bound by memory order  element by element edges  O not a multiple
+ * of 4: the last thread of a row takes single elements; idle lanes stay for the one barrier */
+template <bool BATCH, int W, typename U, typename T> BPI_CUDA_KERNEL block_forward(forward_work work)
 {
-    constexpr int ROWS = BPI_CUDA_BLOCK_ROWS;
+    constexpr int ROWS = block_rows<W, U, T>();
     const bpi_block_args &args = work.args;
     const bpi_cuda_place place = place_of<W>(args.u.rows, work.slice_rows);
     const int64_t o = place.column, cols = args.u.cols;
@@ -21,44 +20,47 @@ template <bool BATCH, int W> BPI_CUDA_KERNEL block_forward(forward_work work)
     if (o >= cols)
         return;
     for (int64_t first = place.first; first < place.end; first += ROWS * place.step) {
-        bpi_cuda_cells<W> u[ROWS] = {}, skip[ROWS] = {};
+        bpi_cuda_stored<W, U> u[ROWS] = {};
+        bpi_cuda_stored<W, T> skip[ROWS] = {};
+        bpi_cuda_cells<W> y[ROWS];
 #pragma unroll
         for (int k = 0; k < ROWS; ++k)
             if (first + k * place.step < place.end) {
-                u[k] = read_row<W>(args.u, first + k * place.step, o, cols);
-                skip[k] = read_row<W>(args.skip, first + k * place.step, o, cols);
+                u[k] = read_row<W, U>(args.u, first + k * place.step, o, cols);
+                skip[k] = read_row<W, T>(args.skip, first + k * place.step, o, cols);
             }
         const uint32_t kept = kept_rows<W, ROWS>(work.drop, first, place.step, o, cols);
 #pragma unroll
         for (int k = 0; k < ROWS; ++k) {
-            add_bias<W>(u[k], args.bias, vector[BIAS]);
+            y[k] = cells_of(u[k]);
+            add_bias<W>(y[k], args.bias, vector[BIAS]);
             if constexpr (BATCH) {
-                normalise<W>(u[k], vector[MEAN], vector[INV_STD]);
-                u[k] = argument_of<W>(u[k], vector[GAMMA], vector[BETA]);
+                normalise<W>(y[k], vector[MEAN], vector[INV_STD]);
+                y[k] = argument_of<W>(y[k], vector[GAMMA], vector[BETA]);
             }
         }
-        activate<W>(args.spec, u);
+        activate(args.spec, y);
 #pragma unroll
         for (int k = 0; k < ROWS; ++k)
             if (first + k * place.step < place.end)
-                put_outputs<W>(work, first + k * place.step, o, kept >> W * k, u[k], skip[k]);
+                put_outputs<W, U>(work, first + k * place.step, o, kept >> W * k, y[k], skip[k]);
     }
 }
 
-template <bool BATCH> static void launch(cudaStream_t stream, const bpi_cuda_pass &pass, const forward_work &work)
+template <bool BATCH>
+static cudaError_t run(cudaStream_t stream, const bpi_cuda_pass &pass, bpi_type type, const forward_work &work)
 {
-    if (pass.width == 4)
-        block_forward<BATCH, 4><<<grid_of(pass), block_of(pass), 0, stream>>>(work);
-    else
-        block_forward<BATCH, 1><<<grid_of(pass), block_of(pass), 0, stream>>>(work);
+    return for_kind(pass.width, type, work.args.wide, [&](auto kind) {
+        using K = decltype(kind);
+        block_forward<BATCH, K::width, typename K::output, typename K::error>
+            <<<grid_of(pass), block_of(pass), 0, stream>>>(work);
+    });
 }
 
-extern "C" cudaError_t bpi_cuda_run_block_forward(cudaStream_t stream, bpi_cuda_pass pass, const bpi_block_args *args)
+extern "C" cudaError_t bpi_cuda_run_block_forward(cudaStream_t stream, bpi_cuda_pass pass, bpi_type type,
+                                                  const bpi_block_args *args)
 {
     const forward_work work = forward_work_of(*args, pass.slice_rows);
-    if (args->spec.norm == BP_NORM_BATCH)
-        launch<true>(stream, pass, work);
-    else
-        launch<false>(stream, pass, work);
-    return cudaGetLastError();
+    return args->spec.norm == BP_NORM_BATCH ? run<true>(stream, pass, type, work)
+                                            : run<false>(stream, pass, type, work);
 }

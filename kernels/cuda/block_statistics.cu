@@ -46,12 +46,12 @@ __device__ __forceinline__ void put_moments(moments_block<W> &block, int64_t col
 
 /* column_moments: sums and sums of squares of u about its first row, which is near the mean where rows are alike, so
  * that nothing cancels: see docs/numerics.md#block_forward.
- * grid   (tiles, slices) of bpi_cuda_moments_pass_of, block (lanes, groups): a warp reads 512 neighbouring bytes
- * moves  reads 4BO bytes, writes 16 slices O; shared 16 KiB; bound by memory
+ * grid   (tiles, slices) of bpi_cuda_moments_pass_of, block (lanes, groups): a warp reads 32 W neighbouring elements
+ * moves  reads uBO bytes, u = 4 or 2 of U, writes 16 slices O; shared 16 KiB; bound by memory
  * order  a thread adds its rows from the first on, a block its groups by a tree: fixed by (B, O); no atomics
  * edges  O not a multiple of 4: the last thread of a row takes single elements; idle lanes add 0 and write nothing;
  *        |u - first row| above 1.8e19: infinite, as in every f32 norm */
-template <int W>
+template <int W, typename U>
 BPI_CUDA_KERNEL column_moments(bpi_matrix u, const float *bias, double *partials, int64_t sums_ld, int64_t slice_rows)
 {
     __shared__ moments_block<W> block;
@@ -61,23 +61,24 @@ BPI_CUDA_KERNEL column_moments(bpi_matrix u, const float *bias, double *partials
     bpi_cuda_cells<W> shift = {}, about = {};
     if (o < cols) {
         shift = read_vector<W>(bias, o, cols);
-        about = read_row<W>(u, 0, o, cols);
+        about = cells_of(read_row<W, U>(u, 0, o, cols));
         add_bias<W>(about, bias, shift);
     }
     for (int64_t first = place.first; o < cols && first < place.end; first += BPI_CUDA_ROWS_IN_FLIGHT * place.step) {
-        bpi_cuda_cells<W> t[BPI_CUDA_ROWS_IN_FLIGHT];
+        bpi_cuda_stored<W, U> read[BPI_CUDA_ROWS_IN_FLIGHT];
 #pragma unroll
         for (int k = 0; k < BPI_CUDA_ROWS_IN_FLIGHT; ++k)
             if (first + k * place.step < place.end)
-                t[k] = read_row<W>(u, first + k * place.step, o, cols);
+                read[k] = read_row<W, U>(u, first + k * place.step, o, cols);
 #pragma unroll
         for (int k = 0; k < BPI_CUDA_ROWS_IN_FLIGHT; ++k) {
             if (first + k * place.step >= place.end)
                 break;
-            add_bias<W>(t[k], bias, shift);
+            bpi_cuda_cells<W> t = cells_of(read[k]);
+            add_bias<W>(t, bias, shift);
 #pragma unroll
             for (int i = 0; i < W; ++i) {
-                const float distance = t[k].v[i] - about.v[i], square = distance * distance;
+                const float distance = t.v[i] - about.v[i], square = distance * distance;
                 add(sums[i], distance, 0.0f);
                 add(squares[i], square, bpi_fmaf(distance, distance, -square));
             }
@@ -103,6 +104,7 @@ __device__ __forceinline__ void move_running(void *running, int64_t o, double mo
  * moves  reads 16 parts O bytes, writes 8O and 16O of running values; shared 4 KiB; small beside the pass before it
  * order  each warp from its first slice on, then a tree over the warps: fixed by (parts, O)
  * edges  O not a multiple of 32: idle lanes; fewer slices than warps: the others add 0 */
+template <typename U>
 BPI_CUDA_KERNEL batch_norm_statistics(bpi_block_args args, const double *partials, int64_t parts, int64_t sums_ld)
 {
     __shared__ double sums[2][8][32];
@@ -125,7 +127,7 @@ BPI_CUDA_KERNEL batch_norm_statistics(bpi_block_args args, const double *partial
         return;
     sum = sums[0][0][threadIdx.x];
     square = sums[1][0][threadIdx.x];
-    bpi_cuda_cells<1> about = read_row<1>(args.u, 0, o, cols), shift = read_vector<1>(args.bias, o, cols);
+    bpi_cuda_cells<1> about = cells_of(read_row<1, U>(args.u, 0, o, cols)), shift = read_vector<1>(args.bias, o, cols);
     add_bias<1>(about, args.bias, shift);
     const double rows = (double)args.u.rows, mean = (double)about.v[0] + sum / rows;
     double squares = square - sum * sum / rows;
@@ -138,22 +140,29 @@ BPI_CUDA_KERNEL batch_norm_statistics(bpi_block_args args, const double *partial
         move_running(args.running_var, o, args.spec.norm_momentum, squares / (rows - 1.0));
 }
 
-extern "C" cudaError_t bpi_cuda_run_batch_norm_statistics(cudaStream_t stream, bpi_cuda_pass pass,
-                                                          const bpi_block_args *args, void *workspace)
+template <typename U>
+static cudaError_t run(cudaStream_t stream, const bpi_cuda_pass &pass, const bpi_block_args &args, double *partials)
 {
-    double *partials = static_cast<double *>(workspace);
-    const float *bias = static_cast<const float *>(args->bias);
-    const int64_t ld = bpi_cuda_sums_ld(args->u.cols);
+    const float *bias = static_cast<const float *>(args.bias);
+    const int64_t ld = bpi_cuda_sums_ld(args.u.cols);
     if (pass.width == 4)
-        column_moments<4><<<grid_of(pass), block_of(pass), 0, stream>>>(args->u, bias, partials, ld, pass.slice_rows);
+        column_moments<4, U><<<grid_of(pass), block_of(pass), 0, stream>>>(args.u, bias, partials, ld, pass.slice_rows);
     else
-        column_moments<1><<<grid_of(pass), block_of(pass), 0, stream>>>(args->u, bias, partials, ld, pass.slice_rows);
+        column_moments<1, U><<<grid_of(pass), block_of(pass), 0, stream>>>(args.u, bias, partials, ld, pass.slice_rows);
     const cudaError_t code = cudaGetLastError();
     if (code != cudaSuccess)
         return code;
-    batch_norm_statistics<<<dim3((unsigned)((args->u.cols + 31) / 32)), dim3(32, 8), 0, stream>>>(*args, partials,
-                                                                                                  pass.slices, ld);
+    const dim3 grid((unsigned)((args.u.cols + 31) / 32));
+    batch_norm_statistics<U><<<grid, dim3(32, 8), 0, stream>>>(args, partials, pass.slices, ld);
     return cudaGetLastError();
+}
+
+extern "C" cudaError_t bpi_cuda_run_batch_norm_statistics(cudaStream_t stream, bpi_cuda_pass pass, bpi_type type,
+                                                          const bpi_block_args *args, void *workspace)
+{
+    double *partials = static_cast<double *>(workspace);
+    return type == BPI_TYPE_BF16 && !args->wide ? run<bpi_cuda_bf16>(stream, pass, *args, partials)
+                                                : run<float>(stream, pass, *args, partials);
 }
 
 /* running_statistics: mean and inv_std of an evaluation out of the running values.

@@ -186,8 +186,8 @@ bp_status bpi_cuda_update_prepare(bpi_backend *backend, const bpi_hyper *hyper, 
 bp_status bpi_cuda_update(bpi_backend *backend, const bpi_update_args *args);
 
 /* observe.c */
-bp_status bpi_cuda_observe_units(bpi_backend *backend, bp_activation activation, bpi_matrix a, bool accumulate,
-                                 int64_t *counts);
+bp_status bpi_cuda_observe_units(bpi_backend *backend, bp_activation activation, bpi_matrix a, bool wide,
+                                 bool accumulate, int64_t *counts);
 size_t bpi_cuda_observe_scratch_bytes(bpi_backend *backend, int64_t count, int64_t tensors);
 bp_status bpi_cuda_observe_gradients(bpi_backend *backend, const bpi_hyper *hyper, const void *gradients, int64_t count,
                                      bpi_step_state *state, const bpi_observe_args *args);

@@ -44,20 +44,22 @@ cudaError_t bpi_cuda_run_sums_finish(cudaStream_t stream, const bpi_cuda_sums *s
 
 /* block_statistics.cu: mean and inv_std, of a batch (with the running values) or from the running values
  * block_forward.cu: what follows, with no norm or a batch norm; layer_norm.cu: all of it with a layer norm */
-cudaError_t bpi_cuda_run_batch_norm_statistics(cudaStream_t stream, bpi_cuda_pass pass, const bpi_block_args *args,
-                                               void *workspace);
+cudaError_t bpi_cuda_run_batch_norm_statistics(cudaStream_t stream, bpi_cuda_pass pass, bpi_type type,
+                                               const bpi_block_args *args, void *workspace);
 cudaError_t bpi_cuda_run_running_statistics(cudaStream_t stream, const bpi_block_args *args);
-cudaError_t bpi_cuda_run_block_forward(cudaStream_t stream, bpi_cuda_pass pass, const bpi_block_args *args);
-cudaError_t bpi_cuda_run_layer_norm(cudaStream_t stream, bpi_cuda_teams teams, const bpi_block_args *args);
+cudaError_t bpi_cuda_run_block_forward(cudaStream_t stream, bpi_cuda_pass pass, bpi_type type,
+                                       const bpi_block_args *args);
+cudaError_t bpi_cuda_run_layer_norm(cudaStream_t stream, bpi_cuda_teams teams, bpi_type type,
+                                    const bpi_block_args *args);
 
 /* block_backward.cu: without a norm; with batch norm. layer_norm_grad.cu: with layer norm. The second stages of all
  * sums are in it. */
-cudaError_t bpi_cuda_run_block_backward(cudaStream_t stream, bpi_cuda_pass pass, const bpi_block_grad_args *args,
-                                        float *workspace);
-cudaError_t bpi_cuda_run_batch_norm_backward(cudaStream_t stream, bpi_cuda_pass pass, const bpi_block_grad_args *args,
-                                             float *workspace);
-cudaError_t bpi_cuda_run_layer_norm_grad(cudaStream_t stream, bpi_cuda_teams teams, const bpi_block_grad_args *args,
-                                         float *workspace);
+cudaError_t bpi_cuda_run_block_backward(cudaStream_t stream, bpi_cuda_pass pass, bpi_type type,
+                                        const bpi_block_grad_args *args, float *workspace);
+cudaError_t bpi_cuda_run_batch_norm_backward(cudaStream_t stream, bpi_cuda_pass pass, bpi_type type,
+                                             const bpi_block_grad_args *args, float *workspace);
+cudaError_t bpi_cuda_run_layer_norm_grad(cudaStream_t stream, bpi_cuda_teams teams, bpi_type type,
+                                         const bpi_block_grad_args *args, float *workspace);
 
 /* loss.cu */
 cudaError_t bpi_cuda_run_loss(cudaStream_t stream, bpi_type type, const bpi_loss_args *args, void *workspace);
@@ -71,8 +73,8 @@ cudaError_t bpi_cuda_run_norm_finish(cudaStream_t stream, const bpi_hyper *hyper
                                      bpi_step_state *state);
 
 /* observe.cu: partials as of column_sums; gradient_sums is the first half of run_norm, with sums by tensor */
-cudaError_t bpi_cuda_run_observe_units(cudaStream_t stream, bpi_cuda_pass pass, bp_activation activation, bpi_matrix a,
-                                       bool accumulate, float *partials, int64_t *counts);
+cudaError_t bpi_cuda_run_observe_units(cudaStream_t stream, bpi_cuda_pass pass, bpi_type type, bp_activation activation,
+                                       bpi_matrix a, bool accumulate, float *partials, int64_t *counts);
 cudaError_t bpi_cuda_run_gradient_sums(cudaStream_t stream, const bpi_hyper *hyper, const float *gradients,
                                        int64_t count, void *workspace, const bpi_observe_args *args);
 cudaError_t bpi_cuda_run_move_sums(cudaStream_t stream, const float *before, const float *after, int64_t count,

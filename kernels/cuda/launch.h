@@ -28,7 +28,7 @@ enum {
 /* A pass over a matrix [rows, cols]: blocks of lanes x groups threads, each thread with `width` neighbouring columns;
  * grid (tiles, slices), a slice being slice_rows rows. */
 typedef struct bpi_cuda_pass {
-    int width;         /* 4 of f32, 8 of bf16: 16-byte accesses; 1: where rows do not start on 16 bytes */
+    int width;         /* 16 bytes: 4 of f32, 8 of bf16, of which a block's passes take 4; 1: rows start anywhere */
     int lanes, groups; /* their product is BPI_CUDA_THREADS, both are powers of two */
     int64_t tiles, slices, slice_rows;
 } bpi_cuda_pass;

@@ -47,12 +47,13 @@ __device__ __forceinline__ void to_argument(bpi_cuda_cells<W> &u, float mean, fl
 }
 
 /* layer_norm: mean and inv_std of every row, out = dropout(f(gamma (u - mean) inv_std + beta)) + skip.
- * grid   (1, slices) of bpi_cuda_teams_of, block (lanes, groups): a warp reads 512 neighbouring bytes of a row
- * moves  reads 4BO bytes, and 4BO of skip; writes 4BO of a, 4BO of out where it is another, 8B; bound by memory
+ * grid   (1, slices) of bpi_cuda_teams_of, block (lanes, groups): a warp reads 128 neighbouring elements of a row
+ * moves  reads uBO bytes, and tBO of skip; writes uBO of a, uBO of out where it is another, 8B; u and t = 4 or 2 of U
+ *        and T; bound by memory
  * order  a thread adds its columns from the first on, a team its threads by a tree: fixed by O; no atomics
  * edges  O not a multiple of 4: the last thread of a row takes single elements; rows beyond the end: their threads take
  *        part in the sums with nothing; |u - mean| above 1.8e19: infinite, as in every f32 norm */
-BPI_CUDA_KERNEL layer_norm(forward_work work)
+template <typename U, typename T> BPI_CUDA_KERNEL layer_norm(forward_work work)
 {
     constexpr int W = 4, ROWS = BPI_CUDA_ROWS_IN_FLIGHT;
     const bpi_block_args &args = work.args;
@@ -67,16 +68,19 @@ BPI_CUDA_KERNEL layer_norm(forward_work work)
     }
     for (int64_t round = place.begin; round < place.end; round += ROWS * step) {
         const int64_t first = round + threadIdx.y;
-        bpi_cuda_cells<W> u[ROWS] = {}, skip[ROWS] = {};
+        bpi_cuda_stored<W, U> read[ROWS] = {};
+        bpi_cuda_stored<W, T> skip[ROWS] = {};
+        bpi_cuda_cells<W> u[ROWS];
         float mean[ROWS], squares[ROWS];
 #pragma unroll
         for (int k = 0; k < ROWS; ++k)
             if (inside && first + k * step < place.end) {
-                u[k] = read_row<W>(args.u, first + k * step, o, cols);
-                skip[k] = read_row<W>(args.skip, first + k * step, o, cols);
+                read[k] = read_row<W, U>(args.u, first + k * step, o, cols);
+                skip[k] = read_row<W, T>(args.skip, first + k * step, o, cols);
             }
 #pragma unroll
         for (int k = 0; k < ROWS; ++k) {
+            u[k] = cells_of(read[k]);
             add_bias<W>(u[k], args.bias, shift);
             mean[k] = sum_of<W>(u[k], o, cols);
         }
@@ -95,11 +99,11 @@ BPI_CUDA_KERNEL layer_norm(forward_work work)
                 put_statistics(args, first + k * step, mean[k], inv_std);
             to_argument<W>(u[k], mean[k], inv_std, gamma, beta);
         }
-        activate<W>(args.spec, u);
+        activate(args.spec, u);
 #pragma unroll
         for (int k = 0; k < ROWS; ++k)
             if (inside && first + k * step < place.end)
-                put_outputs<W>(work, first + k * step, o, kept >> W * k, u[k], skip[k]);
+                put_outputs<W, U>(work, first + k * step, o, kept >> W * k, u[k], skip[k]);
     }
 }
 
@@ -108,13 +112,13 @@ BPI_CUDA_KERNEL layer_norm(forward_work work)
  * moves  as layer_norm, but u is read three times and the vectors once a row: out of the cache
  * order  as layer_norm
  * edges  as layer_norm */
-template <int W> BPI_CUDA_KERNEL layer_norm_long(forward_work work)
+template <int W, typename U, typename T> BPI_CUDA_KERNEL layer_norm_long(forward_work work)
 {
     const bpi_block_args &args = work.args;
     const int64_t cols = args.u.cols, begin = (int64_t)threadIdx.x * W, step = (int64_t)blockDim.x * W;
     const team_place place = team_place_of(args.u.rows, work.slice_rows);
     const auto read_u = [&](int64_t row, int64_t o) {
-        bpi_cuda_cells<W> u = read_row<W>(args.u, row, o, cols);
+        bpi_cuda_cells<W> u = cells_of(read_row<W, U>(args.u, row, o, cols));
         add_bias<W>(u, args.bias, read_vector<W>(args.bias, o, cols));
         return u;
     };
@@ -134,21 +138,24 @@ template <int W> BPI_CUDA_KERNEL layer_norm_long(forward_work work)
             const uint32_t kept = kept_rows<W, 1>(work.drop, row, 0, o, cols);
             to_argument<W>(cells[0], mean[0], inv_std, read_vector<W>(args.gamma, o, cols),
                            read_vector<W>(args.beta, o, cols));
-            activate<W>(args.spec, cells);
-            put_outputs<W>(work, row, o, kept, cells[0], read_row<W>(args.skip, row, o, cols));
+            activate(args.spec, cells);
+            put_outputs<W, U>(work, row, o, kept, cells[0], read_row<W, T>(args.skip, row, o, cols));
         }
     }
 }
 
-extern "C" cudaError_t bpi_cuda_run_layer_norm(cudaStream_t stream, bpi_cuda_teams teams, const bpi_block_args *args)
+extern "C" cudaError_t bpi_cuda_run_layer_norm(cudaStream_t stream, bpi_cuda_teams teams, bpi_type type,
+                                               const bpi_block_args *args)
 {
     const forward_work work = forward_work_of(*args, teams.slice_rows);
     const dim3 grid = grid_of(teams), block = block_of(teams);
-    if (teams.width == 1)
-        layer_norm_long<1><<<grid, block, 0, stream>>>(work);
-    else if (teams.long_rows)
-        layer_norm_long<4><<<grid, block, 0, stream>>>(work);
-    else
-        layer_norm<<<grid, block, 0, stream>>>(work);
-    return cudaGetLastError();
+    return for_kind(teams.width, type, args->wide, [&](auto kind) {
+        using K = decltype(kind);
+        using U = typename K::output;
+        using T = typename K::error;
+        if (teams.long_rows)
+            layer_norm_long<K::width, U, T><<<grid, block, 0, stream>>>(work);
+        else
+            layer_norm<U, T><<<grid, block, 0, stream>>>(work);
+    });
 }

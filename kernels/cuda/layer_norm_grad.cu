@@ -29,17 +29,17 @@ template <int W> __device__ __forceinline__ column_vectors<W> read_columns(const
     return columns;
 }
 
-template <int W, int ROWS>
+template <typename U, typename T, int W, int ROWS>
 __device__ __forceinline__ void read_rows(const backward_work &work, int64_t row, int64_t o, int k,
                                           rows_back<W, ROWS> &rows)
 {
     const bpi_block_grad_args &args = work.args;
     rows.mean[k] = static_cast<const float *>(args.mean)[row];
     rows.inv_std[k] = static_cast<const float *>(args.inv_std)[row];
-    rows.error[k] = read_error<W>(args, row, o);
-    rows.u[k] = read_row<W>(args.u, row, o, args.u.cols);
+    rows.error[k] = read_error<W, T>(args, row, o);
+    rows.u[k] = cells_of(read_row<W, U>(args.u, row, o, args.u.cols));
     if (work.source == FROM_A)
-        rows.saved[k] = read_row<W>(args.a, row, o, args.u.cols);
+        rows.saved[k] = cells_of(read_row<W, U>(args.a, row, o, args.u.cols));
 }
 
 /* Down to dL/dy and xhat. */
@@ -58,7 +58,7 @@ __device__ __forceinline__ void to_argument(const backward_work &work, uint32_t 
         if (work.drop.kept > 0.0f)
             drop<W>(work.drop, kept >> W * k, rows.error[k]);
     }
-    derive<W>(work.args.spec, rows.saved, rows.error);
+    derive(work.args.spec, rows.saved, rows.error);
 }
 
 /* The sums over a row that delta needs: of g = gamma dL/dy, and of g xhat. */
@@ -75,7 +75,7 @@ __device__ __forceinline__ void add_to_row(const bpi_cuda_cells<W> &error, const
 }
 
 /* delta = inv_std (gamma dL/dy - mean - xhat product_mean), and the three column sums; row_sums as add_to_row's. */
-template <int W>
+template <typename T, int W>
 __device__ __forceinline__ void put_delta(const backward_work &work, int64_t row, int64_t o, float inv_std,
                                           const float *row_sums, const bpi_cuda_cells<W> &gamma,
                                           const bpi_cuda_cells<W> &error, const bpi_cuda_cells<W> &xhat,
@@ -90,7 +90,7 @@ __device__ __forceinline__ void put_delta(const backward_work &work, int64_t row
         sums.beta.v[i] += error.v[i];
         sums.bias.v[i] += delta.v[i];
     }
-    write_cells<W>(row_to(work.args.delta, row), o, work.args.u.cols, delta);
+    write_cells<W>(row_to<T>(work.args.delta, row), o, work.args.u.cols, delta);
 }
 
 /* The block's sums into the slice's three rows of partials. All threads of the block call it. */
@@ -106,13 +106,14 @@ __device__ __forceinline__ void put_column_sums(const backward_work &work, int64
 }
 
 /* layer_norm_grad: with the means m of g = gamma dL/dy and n of g xhat over a row, delta = inv_std (g - m - xhat n);
- * and column sums of dL/dy xhat, dL/dy and delta. grid   (1, slices) of bpi_cuda_teams_of, block (lanes, groups): a
- * warp reads 512 neighbouring bytes of a row moves  reads 4BO bytes each of d_out, d_out_skip, u, and of a where f' is
- * taken from it; writes 4BO each of delta and d_skip (read too where it adds), and 12 slices O; shared 4 KiB; bound by
- * memory order  rows by a tree of the team: fixed by O; columns: a thread from its first row on, a block its teams by a
- * tree: fixed by (B, O); no atomics edges  O not a multiple of 4: the last thread of a row takes single elements; rows
- * beyond the end: their threads take part in the sums with nothing */
-BPI_CUDA_KERNEL layer_norm_grad(backward_work work)
+ * and column sums of dL/dy xhat, dL/dy and delta.
+ * grid   (1, slices) of bpi_cuda_teams_of, block (lanes, groups): a warp reads 128 neighbouring elements of a row
+ * moves  reads tBO bytes each of d_out and d_out_skip, uBO of u, and of a where f' is taken from it; writes tBO each of
+ *        delta and d_skip (read too where it adds), and 12 slices O; u and t = 4 or 2 of U and T; shared 4 KiB; bound
+ * by memory order  rows by a tree of the team: fixed by O; columns: a thread from its first row on, a block its teams
+ * by a tree: fixed by (B, O); no atomics edges  O not a multiple of 4: the last thread of a row takes single elements;
+ * rows beyond the end: their threads take part in the sums with nothing */
+template <typename U, typename T> BPI_CUDA_KERNEL layer_norm_grad(backward_work work)
 {
     constexpr int W = 4, ROWS = BPI_CUDA_ROWS_IN_FLIGHT;
     const bpi_block_grad_args &args = work.args;
@@ -130,13 +131,13 @@ BPI_CUDA_KERNEL layer_norm_grad(backward_work work)
 #pragma unroll
         for (int k = 0; k < ROWS; ++k)
             if (first + k * step < end)
-                read_rows<W>(work, first + k * step, o, k, rows);
+                read_rows<U, T>(work, first + k * step, o, k, rows);
         const uint32_t kept = kept_rows<W, ROWS>(work.drop, first, step, o, cols);
 #pragma unroll
         for (int k = 0; k < ROWS; ++k)
             if (first + k * step < end)
-                pass_on<W>(args, first + k * step, o, rows.error[k]);
-        to_argument<W>(work, kept, columns, rows);
+                pass_on<W, T>(args, first + k * step, o, rows.error[k]);
+        to_argument(work, kept, columns, rows);
 #pragma unroll
         for (int k = 0; k < ROWS; ++k)
             if (first + k * step < end)
@@ -145,7 +146,7 @@ BPI_CUDA_KERNEL layer_norm_grad(backward_work work)
 #pragma unroll
         for (int k = 0; k < ROWS; ++k)
             if (first + k * step < end)
-                put_delta<W>(work, first + k * step, o, rows.inv_std[k], &row_sums[2 * k], columns.gamma, rows.error[k],
+                put_delta<T>(work, first + k * step, o, rows.inv_std[k], &row_sums[2 * k], columns.gamma, rows.error[k],
                              rows.u[k], sums);
     }
     put_column_sums<W>(work, o, sums);
@@ -157,7 +158,7 @@ BPI_CUDA_KERNEL layer_norm_grad(backward_work work)
  *        read and written for each row: out of the cache
  * order  as layer_norm_grad
  * edges  as layer_norm_grad */
-template <int W> BPI_CUDA_KERNEL layer_norm_grad_long(backward_work work)
+template <int W, typename U, typename T> BPI_CUDA_KERNEL layer_norm_grad_long(backward_work work)
 {
     const bpi_block_grad_args &args = work.args;
     const int64_t cols = args.u.cols, begin = (int64_t)threadIdx.x * W, step = (int64_t)blockDim.x * W;
@@ -172,10 +173,10 @@ template <int W> BPI_CUDA_KERNEL layer_norm_grad_long(backward_work work)
                 const column_vectors<W> columns = read_columns<W>(work, o);
                 const uint32_t kept = kept_rows<W, 1>(work.drop, row, 0, o, cols);
                 rows_back<W, 1> rows = {};
-                read_rows<W>(work, row, o, 0, rows);
+                read_rows<U, T>(work, row, o, 0, rows);
                 if (pass == 0)
-                    pass_on<W>(args, row, o, rows.error[0]);
-                to_argument<W>(work, kept, columns, rows);
+                    pass_on<W, T>(args, row, o, rows.error[0]);
+                to_argument(work, kept, columns, rows);
                 if (pass == 0) {
                     add_to_row<W>(rows.error[0], rows.u[0], columns.gamma, row_sums);
                     continue;
@@ -183,7 +184,7 @@ template <int W> BPI_CUDA_KERNEL layer_norm_grad_long(backward_work work)
                 column_sums<W> sums = {};
                 if (row > place.begin)
                     sums = {read_cells<W>(gamma, o, cols), read_cells<W>(beta, o, cols), read_cells<W>(bias, o, cols)};
-                put_delta<W>(work, row, o, rows.inv_std[0], row_sums, columns.gamma, rows.error[0], rows.u[0], sums);
+                put_delta<T>(work, row, o, rows.inv_std[0], row_sums, columns.gamma, rows.error[0], rows.u[0], sums);
                 write_cells<W>(gamma, o, cols, sums.gamma);
                 write_cells<W>(beta, o, cols, sums.beta);
                 write_cells<W>(bias, o, cols, sums.bias);
@@ -194,24 +195,26 @@ template <int W> BPI_CUDA_KERNEL layer_norm_grad_long(backward_work work)
     }
 }
 
-static cudaError_t launch(cudaStream_t stream, const bpi_cuda_teams &teams, const backward_work &work)
+static cudaError_t launch(cudaStream_t stream, const bpi_cuda_teams &teams, bpi_type type, const backward_work &work)
 {
     const dim3 grid = grid_of(teams), block = block_of(teams);
-    if (teams.width == 1)
-        layer_norm_grad_long<1><<<grid, block, 0, stream>>>(work);
-    else if (teams.long_rows)
-        layer_norm_grad_long<4><<<grid, block, 0, stream>>>(work);
-    else
-        layer_norm_grad<<<grid, block, 0, stream>>>(work);
-    return cudaGetLastError();
+    return for_kind(teams.width, type, work.args.wide, [&](auto kind) {
+        using K = decltype(kind);
+        using U = typename K::output;
+        using T = typename K::error;
+        if (teams.long_rows)
+            layer_norm_grad_long<K::width, U, T><<<grid, block, 0, stream>>>(work);
+        else
+            layer_norm_grad<U, T><<<grid, block, 0, stream>>>(work);
+    });
 }
 
-extern "C" cudaError_t bpi_cuda_run_layer_norm_grad(cudaStream_t stream, bpi_cuda_teams teams,
+extern "C" cudaError_t bpi_cuda_run_layer_norm_grad(cudaStream_t stream, bpi_cuda_teams teams, bpi_type type,
                                                     const bpi_block_grad_args *args, float *workspace)
 {
     backward_work work = backward_work_of(*args, teams.slice_rows);
     work.partials = workspace;
-    const cudaError_t code = launch(stream, teams, work);
+    const cudaError_t code = launch(stream, teams, type, work);
     if (code != cudaSuccess)
         return code;
     bpi_cuda_sums sums = {workspace, teams.slices, args->u.cols, 3, {}, args->accumulate};

@@ -5,14 +5,15 @@
 #include <assert.h>
 #include <string.h>
 
-bp_status bpi_cuda_observe_units(bpi_backend *backend, bp_activation activation, bpi_matrix a, bool accumulate,
-                                 int64_t *counts)
+bp_status bpi_cuda_observe_units(bpi_backend *backend, bp_activation activation, bpi_matrix a, bool wide,
+                                 bool accumulate, int64_t *counts)
 {
     bpi_cuda *cuda = bpi_cuda_of(backend);
     assert(bpi_cuda_pass_bytes(a.rows, a.cols) <= cuda->workspace_bytes);
-    BPI_CUDA_TRY(backend->error,
-                 bpi_cuda_run_observe_units(cuda->lanes[0], bpi_cuda_pass_over(BPI_TYPE_F32, a, a, a, NULL), activation,
-                                            a, accumulate, cuda->workspace, counts));
+    bpi_type type = wide ? backend->traits.parameter_type : backend->traits.activation_type;
+    bpi_cuda_pass pass = bpi_cuda_pass_over(type, a, a, a, NULL);
+    BPI_CUDA_TRY(backend->error, bpi_cuda_run_observe_units(cuda->lanes[0], pass, type, activation, a, accumulate,
+                                                            cuda->workspace, counts));
     return BP_STATUS_OK;
 }
 

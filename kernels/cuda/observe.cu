@@ -17,27 +17,28 @@ __device__ __forceinline__ bool is_off(bp_activation activation, float a)
 
 /* units_off: partial counts of units that are off, as floats: a slice has far fewer than 2^24 rows.
  * grid   (tiles, slices) of bpi_cuda_pass_of, block (lanes, groups): a warp reads 512 neighbouring bytes of a row
- * moves  reads 4BO bytes, writes 4 slices O; shared 4 KiB; bound by memory
+ * moves  reads sBO bytes, s = 4 or 2 of T, writes 4 slices O; shared W KiB; bound by memory
  * order  counts are exact: none
- * edges  O not a multiple of 4: the last thread of a row takes single elements; idle lanes count 0 and write nothing */
-template <int W>
+ * edges  O not a multiple of W: the last thread of a row takes single elements; idle lanes count 0 and write nothing */
+template <int W, typename T>
 BPI_CUDA_KERNEL units_off(bp_activation activation, bpi_matrix a, float *partials, int64_t sums_ld, int64_t slice_rows)
 {
+    constexpr int ahead = bpi_cuda_rows_ahead<W>();
     const bpi_cuda_place place = place_of<W>(a.rows, slice_rows);
     const int64_t o = place.column, cols = a.cols;
     bpi_cuda_cells<W> counts = {};
-    for (int64_t first = place.first; o < cols && first < place.end; first += BPI_CUDA_ROWS_IN_FLIGHT * place.step) {
-        bpi_cuda_cells<W> cells[BPI_CUDA_ROWS_IN_FLIGHT];
+    for (int64_t first = place.first; o < cols && first < place.end; first += ahead * place.step) {
+        bpi_cuda_stored<W, T> cells[ahead];
 #pragma unroll
-        for (int k = 0; k < BPI_CUDA_ROWS_IN_FLIGHT; ++k)
+        for (int k = 0; k < ahead; ++k)
             if (first + k * place.step < place.end)
-                cells[k] = read_cells<W>(row_of(a, first + k * place.step), o, cols);
+                cells[k] = read_stored<W>(row_of<T>(a, first + k * place.step), o, cols);
 #pragma unroll
-        for (int k = 0; k < BPI_CUDA_ROWS_IN_FLIGHT; ++k)
+        for (int k = 0; k < ahead; ++k)
             if (first + k * place.step < place.end)
 #pragma unroll
                 for (int i = 0; i < W; ++i)
-                    counts.v[i] += is_off(activation, cells[k].v[i]) ? 1.0f : 0.0f;
+                    counts.v[i] += is_off(activation, cells[k].at(i)) ? 1.0f : 0.0f;
     }
     sum_over_groups<W>(counts, o, cols, partials, sums_ld);
 }
@@ -59,18 +60,31 @@ BPI_CUDA_KERNEL units_finish(const float *partials, int64_t parts, int64_t cols,
     counts[o] = count;
 }
 
-extern "C" cudaError_t bpi_cuda_run_observe_units(cudaStream_t stream, bpi_cuda_pass pass, bp_activation activation,
-                                                  bpi_matrix a, bool accumulate, float *partials, int64_t *counts)
+template <typename T>
+static void launch(cudaStream_t stream, const bpi_cuda_pass &pass, bp_activation activation, bpi_matrix a,
+                   float *partials)
 {
     const int64_t ld = bpi_cuda_sums_ld(a.cols);
-    if (pass.width == 4)
-        units_off<4><<<grid_of(pass), block_of(pass), 0, stream>>>(activation, a, partials, ld, pass.slice_rows);
+    if (pass.width > 1)
+        units_off<bpi_cuda_width<T>(), T>
+            <<<grid_of(pass), block_of(pass), 0, stream>>>(activation, a, partials, ld, pass.slice_rows);
     else
-        units_off<1><<<grid_of(pass), block_of(pass), 0, stream>>>(activation, a, partials, ld, pass.slice_rows);
+        units_off<1, T><<<grid_of(pass), block_of(pass), 0, stream>>>(activation, a, partials, ld, pass.slice_rows);
+}
+
+extern "C" cudaError_t bpi_cuda_run_observe_units(cudaStream_t stream, bpi_cuda_pass pass, bpi_type type,
+                                                  bp_activation activation, bpi_matrix a, bool accumulate,
+                                                  float *partials, int64_t *counts)
+{
+    if (type == BPI_TYPE_BF16)
+        launch<bpi_cuda_bf16>(stream, pass, activation, a, partials);
+    else
+        launch<float>(stream, pass, activation, a, partials);
     const cudaError_t code = cudaGetLastError();
     if (code != cudaSuccess)
         return code;
     const unsigned blocks = (unsigned)((a.cols + BPI_CUDA_THREADS - 1) / BPI_CUDA_THREADS);
+    const int64_t ld = bpi_cuda_sums_ld(a.cols);
     units_finish<<<blocks, BPI_CUDA_THREADS, 0, stream>>>(partials, pass.slices, a.cols, ld, accumulate, counts);
     return cudaGetLastError();
 }

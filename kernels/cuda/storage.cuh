@@ -157,15 +157,19 @@ __device__ __forceinline__ bpi_cuda_stored<W, bpi_cuda_bf16> read_stored(const b
     return stored;
 }
 
-template <int W, typename T>
-__device__ __forceinline__ bpi_cuda_cells<W> read_cells(const T *row, int64_t o, int64_t cols)
+template <int W, typename T> __device__ __forceinline__ bpi_cuda_cells<W> cells_of(const bpi_cuda_stored<W, T> &stored)
 {
-    const bpi_cuda_stored<W, T> stored = read_stored<W>(row, o, cols);
     bpi_cuda_cells<W> cells;
 #pragma unroll
     for (int i = 0; i < W; ++i)
         cells.v[i] = stored.at(i);
     return cells;
+}
+
+template <int W, typename T>
+__device__ __forceinline__ bpi_cuda_cells<W> read_cells(const T *row, int64_t o, int64_t cols)
+{
+    return cells_of(read_stored<W>(row, o, cols));
 }
 
 template <int W>

@@ -20,10 +20,10 @@ static bool is_off(bp_activation activation, double a)
     }
 }
 
-bp_status bpi_reference_observe_units(bpi_backend *backend, bp_activation activation, bpi_matrix a, bool accumulate,
-                                      int64_t *counts)
+bp_status bpi_reference_observe_units(bpi_backend *backend, bp_activation activation, bpi_matrix a, bool wide,
+                                      bool accumulate, int64_t *counts)
 {
-    (void)backend;
+    (void)backend, (void)wide;
     for (int64_t o = 0; o < a.cols; ++o) {
         int64_t count = accumulate ? counts[o] : 0;
         for (int64_t b = 0; b < a.rows; ++b)

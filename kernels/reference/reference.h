@@ -66,8 +66,8 @@ bp_status bpi_reference_update_prepare(bpi_backend *backend, const bpi_hyper *hy
                                        int64_t count, bpi_step_state *state);
 bp_status bpi_reference_update(bpi_backend *backend, const bpi_update_args *args);
 
-bp_status bpi_reference_observe_units(bpi_backend *backend, bp_activation activation, bpi_matrix a, bool accumulate,
-                                      int64_t *counts);
+bp_status bpi_reference_observe_units(bpi_backend *backend, bp_activation activation, bpi_matrix a, bool wide,
+                                      bool accumulate, int64_t *counts);
 size_t bpi_reference_observe_scratch_bytes(bpi_backend *backend, int64_t count, int64_t tensors);
 bp_status bpi_reference_observe_gradients(bpi_backend *backend, const bpi_hyper *hyper, const void *gradients,
                                           int64_t count, bpi_step_state *state, const bpi_observe_args *args);

@@ -39,7 +39,7 @@ endfunction()
 # The cpu backend emulates it,
 foreach(NAME bf16 bf16_networks backend hadamard bias_grad activation_forward activation_backward activation_derivative
         linear_forward linear_input_grad linear_weight_grad linear_hidden_delta load loss loss_edges update
-        cpu_isa cpu_determinism)
+        cpu_isa cpu_determinism observe_units)
     bf16_test(cpu_bf16_test_${NAME} test_${NAME})
 endforeach()
 
@@ -77,7 +77,8 @@ if(TARGET backprop_cuda AND (TARGET cuemu_run OR BP_TEST_DEVICE))
     endif()
     # The same operations in bf16, and what there is in bf16 alone.
     foreach(NAME bf16 bf16_networks hadamard bias_grad activation_forward activation_backward activation_derivative linear_forward
-            linear_input_grad linear_weight_grad load loss loss_edges update)
+            linear_input_grad linear_weight_grad load loss loss_edges update block_forward block_backward block_dropout
+            observe_units)
         bf16_test(cuda_bf16_test_${NAME} test_${NAME} ${UNDER})
         set_property(TEST cuda_bf16_test_${NAME} APPEND PROPERTY ENVIRONMENT
             "BP_TEST_CUDA=$<TARGET_FILE:backprop_cuda>")

@@ -29,6 +29,7 @@ bpt_block bpt_block_way(int way, bpt_shape shape, bp_activation activation)
                                   .dropout = drops ? (other ? 0.5f : 0.3f) : 0.0f};
     block.in_place = other != drops;
     block.keeps_running = way % 7 == 6;
+    block.wide = rest == 3 || rest == 6;
     block.d_out_skip = other;
     block.d_skip_added = other != drops;
     block.accumulate = other != skips;
@@ -51,9 +52,9 @@ const char *bpt_block_words(const bpt_block *block)
 {
     static const char *const norms[] = {"no norm", "batch norm", "layer norm"};
     static char words[192];
-    snprintf(words, sizeof words, "%s, %s, dropout %g%s%s%s%s, B=%lld O=%lld", norms[block->spec.norm],
+    snprintf(words, sizeof words, "%s, %s, dropout %g%s%s%s%s%s, B=%lld O=%lld", norms[block->spec.norm],
              bp_activation_name(block->spec.activation), (double)block->spec.dropout, block->skip ? ", skip" : "",
-             block->evaluation ? ", evaluation" : "", block->in_place ? ", in place" : "",
+             block->evaluation ? ", evaluation" : "", block->wide ? ", wide" : "", block->in_place ? ", in place" : "",
              block->accumulate ? ", accumulate" : "", (long long)block->rows, (long long)block->cols);
     return words;
 }
@@ -61,10 +62,10 @@ const char *bpt_block_words(const bpt_block *block)
 bpt_block_inputs bpt_block_random(const bpi_traits *traits, const bpt_block *block, uint64_t seed)
 {
     bpt_random random = {seed};
-    bpi_type a = traits->activation_type, p = traits->parameter_type;
+    bpi_type a = traits->activation_type, p = traits->parameter_type, wide = block->wide ? p : a;
     int64_t cols = block->cols, count = block->rows * cols;
     bpt_block_inputs in = {
-        .u = bpt_uniform(&random, a, -4.0, 5.0, count),
+        .u = bpt_uniform(&random, wide, -4.0, 5.0, count),
         .gamma = bpt_uniform(&random, p, -1.5, 2.0, cols),
         .beta = bpt_uniform(&random, p, -1.0, 1.0, cols),
         .running_mean = bpt_uniform(&random, p, -1.0, 1.0, cols),
@@ -116,6 +117,12 @@ static bpi_matrix nothing_like(bpi_matrix view)
     return view;
 }
 
+/* u, a or out. */
+static bpt_matrix outputs(bpt_device *device, const bpt_block *block, int64_t extra, const double *values)
+{
+    return (block->wide ? bpt_wide : bpt_activations)(device, block->rows, block->cols, extra, values);
+}
+
 /* Leading dimensions that differ from array to array. */
 static int64_t extra_of(const bpt_device *device, const bpt_block *block, int64_t more)
 {
@@ -127,9 +134,9 @@ bpt_block_forward bpt_block_run_forward(bpt_device *device, const bpt_block *blo
     int64_t rows = block->rows, cols = block->cols, groups = bpt_block_groups(block);
     bool norm = groups > 0, batch = block->spec.norm == BP_NORM_BATCH,
          running = batch && (!block->keeps_running || block->evaluation);
-    bpt_matrix u = bpt_activations(device, rows, cols, extra_of(device, block, 0), in->u);
-    bpt_matrix a = bpt_activations(device, rows, cols, extra_of(device, block, 1), NULL);
-    bpt_matrix out = bpt_activations(device, rows, cols, extra_of(device, block, 0), NULL);
+    bpt_matrix u = outputs(device, block, extra_of(device, block, 0), in->u);
+    bpt_matrix a = outputs(device, block, extra_of(device, block, 1), NULL);
+    bpt_matrix out = outputs(device, block, extra_of(device, block, 0), NULL);
     bpt_matrix skip = bpt_activations(device, rows, cols, extra_of(device, block, 2), in->skip);
     bpt_matrix bias = bpt_parameters(device, 1, cols, 1, in->bias);
     bpt_matrix gamma = bpt_parameters(device, 1, cols, 1, in->gamma),
@@ -156,6 +163,7 @@ bpt_block_forward bpt_block_run_forward(bpt_device *device, const bpt_block *blo
         .skip = block->skip ? skip.view : nothing_like(skip.view),
         .a = into_a->view,
         .out = into_out->view,
+        .wide = block->wide,
     };
     BPT_RUN(device, block_forward, &args);
     bpt_block_forward got = {bpt_get(&mean),        bpt_get(&inv_std), bpt_get(&running_mean),
@@ -173,9 +181,8 @@ bpt_block_backward bpt_block_run_backward(bpt_device *device, const bpt_block *b
     int64_t rows = block->rows, cols = block->cols, groups = bpt_block_groups(block);
     bool norm = groups > 0, adds = block->accumulate;
     /* Where u may have been a it holds nothing. */
-    bpt_matrix u =
-        bpt_activations(device, rows, cols, extra_of(device, block, 0), reads_u_again(&block->spec) ? in->u : NULL);
-    bpt_matrix a = bpt_activations(device, rows, cols, extra_of(device, block, 1), saved->a);
+    bpt_matrix u = outputs(device, block, extra_of(device, block, 0), reads_u_again(&block->spec) ? in->u : NULL);
+    bpt_matrix a = outputs(device, block, extra_of(device, block, 1), saved->a);
     bpt_matrix d_out = bpt_activations(device, rows, cols, extra_of(device, block, 2), in->d_out);
     bpt_matrix d_out_skip = bpt_activations(device, rows, cols, extra_of(device, block, 0), in->d_out_skip);
     bpt_matrix d_skip =
@@ -210,6 +217,7 @@ bpt_block_backward bpt_block_run_backward(bpt_device *device, const bpt_block *b
         .d_beta = norm ? d_beta.view.data : NULL,
         .d_b = block->no_bias ? NULL : d_b.view.data,
         .accumulate = adds,
+        .wide = block->wide,
     };
     BPT_RUN(device, block_backward, &args);
     bpt_block_backward got = {bpt_get(delta), bpt_get(&d_skip), bpt_get(&d_gamma), bpt_get(&d_beta), bpt_get(&d_b)};

@@ -15,6 +15,7 @@ typedef struct bpt_block {
     bool evaluation, skip;
     bool in_place;      /* whatever may be in place is */
     bool keeps_running; /* batch norm in training: the running statistics are not wanted */
+    bool wide;          /* u, a and out are, as in the last layer */
     bool d_out_skip;    /* a later block's skip takes this one's output */
     bool d_skip_added;  /* d_skip holds something already */
     bool accumulate, no_bias;

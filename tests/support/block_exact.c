@@ -135,6 +135,7 @@ bpt_block_forward bpt_block_exact_forward(const bpi_roundoff *r, const bpt_block
 {
     bpt_normalised n = bpt_normalise(block, in);
     bpt_block_forward want = arrays_of(block), limits = arrays_of(block);
+    bpi_roundoff output = bpi_roundoff_wide(*r, block->wide);
     statistics_bounds(r, block, &n);
     exact_statistics(r, block, in, &n, &want, &limits);
     for (int64_t k = 0; k < block->rows * block->cols; ++k) {
@@ -143,13 +144,13 @@ bpt_block_forward bpt_block_exact_forward(const bpi_roundoff *r, const bpt_block
         long double a = bpt_exact_activation(f, block->spec.slope, n.y[k]);
         want.a[k] = (double)a;
         want.out[k] = (double)(a * bpt_exact_factor(block, k) + (block->skip ? (long double)in->skip[k] : 0.0L));
-        double e_a = bpi_activation_forward_bound(r, f, block->spec.slope, (double)n.y[k],
+        double e_a = bpi_activation_forward_bound(&output, f, block->spec.slope, (double)n.y[k],
                                                   bpt_y_bound(r, block, in, &n, k), want.a[k]);
         double e_out = bpi_dropout_bound(r, factor == 1.0 ? 0.0 : (double)block->spec.dropout, factor, want.a[k], e_a);
         if (block->skip)
             e_out = bpi_addition_bound(r, want.out[k], e_out);
         limits.a[k] = bpt_allow(e_a, want.a[k]);
-        limits.out[k] = bpt_allow(bpi_stored_bound(r, want.out[k], e_out), want.out[k]);
+        limits.out[k] = bpt_allow(bpi_stored_bound(&output, want.out[k], e_out), want.out[k]);
     }
     if (bound)
         *bound = limits;

@@ -157,7 +157,7 @@ bpt_block_backward bpt_block_exact_backward(const bpi_roundoff *r, bpi_type type
     grads g = {r, block, in, &n, errors, &want, &limits};
     for (int64_t k = 0; k < count && groups == 0; ++k) {
         want.delta[k] = (double)errors[k].d_y;
-        limits.delta[k] = bpt_allow(errors[k].e_d_y, want.delta[k]);
+        limits.delta[k] = bpt_allow(bpi_stored_bound(r, want.delta[k], errors[k].e_d_y), want.delta[k]);
     }
     for (int64_t o = 0; o < block->cols && groups > 0; ++o)
         norm_parameters(&g, o);
