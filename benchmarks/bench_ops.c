@@ -1,6 +1,7 @@
 /* bench_ops.c: every operation of the contract on its own, beside its floor.
  *
- *   bench_ops [--backend NAME] [--precision NAME] [--threads N] [--seconds S] [--shape B,I,O] [--json FILE] [WORD]
+ *   bench_ops [--backend NAME] [--precision NAME] [--emulate-bf16] [--threads N] [--seconds S] [--shape B,I,O]
+ *             [--json FILE] [WORD]
  *
  * Each operation is first held against the reference on a small shape, then timed on arrays larger than the cache. Its
  * floor is the longer of its FLOPs at the peak of products and its bytes at the rate of a copy as large, both measured
@@ -18,6 +19,7 @@
 typedef struct settings {
     const char *backend, *only, *json;
     bp_precision precision;
+    bool emulate_bf16;
     int threads;
     double seconds;
     bpb_shape shape;
@@ -30,8 +32,8 @@ typedef struct bench {
     json_t *report; /* NULL: not wanted */
 } bench;
 
-static const bpb_op *const families[] = {bpb_linear_ops, bpb_elementwise_ops, bpb_loss_ops, bpb_update_ops,
-                                         bpb_block_ops};
+static const bpb_op *const families[] = {bpb_linear_ops, bpb_elementwise_ops, bpb_loss_ops,
+                                         bpb_update_ops, bpb_block_ops,       bpb_observe_ops};
 enum { FAMILIES = sizeof families / sizeof *families };
 
 /* ---------------------------------------------------------------- is it right */
@@ -204,8 +206,8 @@ static bool bench_all(bench *run)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: bench_ops [--backend NAME] [--precision NAME] [--threads N] [--seconds S] [--shape B,I,O] "
-                    "[--json FILE] [WORD]\n");
+    fprintf(stderr, "usage: bench_ops [--backend NAME] [--precision NAME] [--emulate-bf16] [--threads N] "
+                    "[--seconds S] [--shape B,I,O] [--json FILE] [WORD]\n");
     return 2;
 }
 
@@ -240,6 +242,10 @@ static int parse(int count, char **words, settings *how)
             how->only = word;
             continue;
         }
+        if (strcmp(word, "--emulate-bf16") == 0) {
+            how->emulate_bf16 = true;
+            continue;
+        }
         if (strcmp(word, "--backend") == 0)
             how->backend = value;
         else if (strcmp(word, "--json") == 0)
@@ -266,6 +272,7 @@ static bool open_contexts(bench *run)
     bp_context_options options = {.plugin_dir = BP_BINARY_DIR,
                                   .backend = run->how.backend,
                                   .precision = run->how.precision,
+                                  .emulate_bf16 = run->how.emulate_bf16,
                                   .threads = run->how.threads};
     bp_context_options judge = {.backend = "reference", .threads = 1};
     if (bp_context_create(&options, &run->context) == BP_STATUS_OK &&

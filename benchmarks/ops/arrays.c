@@ -126,6 +126,10 @@ static bp_status make_matrices(bpb_arrays *a)
     BPI_TRY(make_parameters(a, a->shape.batch, a->shape.outputs, 13, 0.5f, &a->state1));
     BPI_TRY(make_parameters(a, a->shape.batch, a->shape.outputs, 14, 0.5f, &a->state2));
     BPI_TRY(make_parameters(a, a->shape.batch, a->shape.outputs, 15, 0, &a->targets));
+    a->weights = a->parameters;
+    a->weights.type = a->backend->traits.weight_type;
+    size_t weight_bytes = (size_t)(a->weights.at.rows * a->weights.at.ld) * bpi_type_bytes(a->weights.type);
+    BPI_TRY(hold(a, weight_bytes, &a->weights.at.data));
     a->targets.at.ld = a->delta.at.ld; /* the host gives targets the leading dimension of the outputs: they are equal */
     return BP_STATUS_OK;
 }
@@ -151,6 +155,22 @@ static bp_status make_samples(bpb_arrays *a)
     return BP_STATUS_OK;
 }
 
+/* What an observed step looks at: the parameters as one tensor, and units. */
+static bp_status make_observed(bpb_arrays *a)
+{
+    int64_t count = a->parameters.at.rows * a->parameters.at.ld;
+    bpi_observed_range whole = {0, count};
+    void *ranges, *sums;
+    a->observe.tensors = 1;
+    BPI_TRY(hold(a, sizeof whole, &ranges));
+    BPI_TRY(a->ops->upload(a->backend, &whole, sizeof whole, ranges));
+    BPI_TRY(hold(a, sizeof *a->observe.sums, &sums));
+    BPI_TRY(hold(a, a->ops->observe_scratch_bytes(a->backend, count, 1), &a->observe.scratch));
+    a->observe.ranges = ranges;
+    a->observe.sums = sums;
+    return hold(a, (size_t)a->shape.outputs * sizeof *a->unit_counts, (void **)&a->unit_counts);
+}
+
 bp_status bpb_arrays_create(bpi_backend *backend, bpb_shape shape, bpb_arrays *arrays)
 {
     memset(arrays, 0, sizeof *arrays);
@@ -161,6 +181,7 @@ bp_status bpb_arrays_create(bpi_backend *backend, bpb_shape shape, bpb_arrays *a
     BPI_TRY(make_vectors(arrays));
     BPI_TRY(make_matrices(arrays));
     BPI_TRY(make_samples(arrays));
+    BPI_TRY(make_observed(arrays));
     BPI_TRY(hold(arrays, sizeof *arrays->state, (void **)&arrays->state));
     bpi_linear_spec spec = {.rows = shape.batch,
                             .inputs = shape.inputs,

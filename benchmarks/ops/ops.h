@@ -30,6 +30,9 @@ typedef struct bpb_arrays {
     bpb_array running_mean, running_var;               /* [O] */
     bpb_array mean, inv_std;                           /* [max(B,I,O)] */
     bpb_array parameters, gradients, state1, state2;   /* [B,O] parameters */
+    bpb_array weights;                                 /* [B,O] of the type that products read */
+    bpi_observe_args observe;                          /* parameters as one tensor */
+    int64_t *unit_counts;                              /* [O] */
     int64_t *classes;                                  /* [B] */
     bpi_step_state *state;
     bpi_source source; /* of x, in host memory */
@@ -59,6 +62,11 @@ typedef struct bpb_op {
 } bpb_op;
 
 /* Each ends with a NULL name. */
-extern const bpb_op bpb_linear_ops[], bpb_elementwise_ops[], bpb_loss_ops[], bpb_update_ops[], bpb_block_ops[];
+extern const bpb_op bpb_linear_ops[], bpb_elementwise_ops[], bpb_loss_ops[], bpb_update_ops[], bpb_block_ops[],
+    bpb_observe_ops[];
+
+/* update.c: what the update is timed with. */
+bpi_hyper bpb_hyper_of(bp_optimizer optimizer);
+bpi_update_args bpb_update_args_of(bpb_arrays *arrays, const bpi_hyper *hyper);
 
 #endif
