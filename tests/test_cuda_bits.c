@@ -71,7 +71,12 @@ static activated activate(bpt_device *device, bp_activation f, bpt_shape shape, 
     BPT_RUN(device, activation_forward, f, bpt_slope, from.view, a.view);
     bpi_matrix saved = bpi_activation_saves_z(f) ? from.view : a.view;
     BPT_RUN(device, activation_derivative, f, bpt_slope, saved, derivative.view);
-    bpi_activation_args args = {f, bpt_slope, saved, error.view, error.view, d_b.view.data, false, false};
+    bpi_activation_args args = {.activation = f,
+                                .slope = bpt_slope,
+                                .saved = saved,
+                                .d_a = error.view,
+                                .delta = error.view,
+                                .d_b = d_b.view.data};
     BPT_RUN(device, activation_backward, &args);
     activated out = {bpt_get(&a), bpt_get(&derivative), bpt_get(&error)};
     bpt_release(&from);
