@@ -7,7 +7,7 @@
 
 static bp_status units(bpb_arrays *b)
 {
-    return b->ops->observe_units(b->backend, BP_ACTIVATION_SIGMOID, b->z.at, false, b->unit_counts);
+    return b->ops->observe_units(b->backend, BP_ACTIVATION_SIGMOID, b->z.at, false, false, b->unit_counts);
 }
 
 static bp_status gradients(bpb_arrays *b)
