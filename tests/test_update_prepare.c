@@ -202,6 +202,9 @@ Test(update_prepare, follows_every_schedule)
             hyper.warmup_steps = 0;
             cr_assert(bpt_within(prepare(device, &hyper, &g, 1, 0).lr, 1.0, 0.0), "%s %s: without warm-up",
                       device->target->name, bp_schedule_name((bp_schedule)schedule));
+            hyper.warmup_steps = 10; /* the whole training: nothing is left to come down in */
+            cr_assert(bpt_within(prepare(device, &hyper, &g, 1, 10).lr, lr[schedule][10], 8.0 * 0x1p-53), "%s %s",
+                      device->target->name, bp_schedule_name((bp_schedule)schedule));
             hyper.warmup_steps = 20; /* longer than the whole training */
             cr_assert(bpt_within(prepare(device, &hyper, &g, 1, 11).lr, 0.6, 0x1p-53));
             cr_assert(prepare(device, &hyper, &g, 1, 25).lr >= 0.0);
