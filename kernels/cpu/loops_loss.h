@@ -234,7 +234,7 @@ static void loss_rows(const bpi_loss_args *args, bool narrow, int64_t first, int
     int64_t cols = args->z.cols;
     if (cols >= WIDE_ROW) {
         for (int64_t b = first; b < first + count; ++b)
-            wide_row(args, b, scratch, sums, totals);
+            wide_row(args, narrow, b, scratch, sums, totals);
         return;
     }
     for (int64_t b = first; b < first + count; b += ROWS) {

@@ -175,15 +175,17 @@ static double wide_value(const bpi_loss_args *args, const wide_places *row)
     return 0.0;
 }
 
-/* Row b of the batch, as loss of bpi_cpu_loops for one row. */
-static void wide_row(const bpi_loss_args *args, int64_t b, float *scratch, float *restrict sums,
+/* Row b of the batch, as loss of bpi_cpu_loops for one row. Errors that become bf16 stand in scratch until all has been
+ * made of them. */
+static void wide_row(const bpi_loss_args *args, bool narrow, int64_t b, float *scratch, float *restrict sums,
                      bpi_cpu_loss_sums *totals)
 {
     int64_t cols = args->z.cols;
+    bool in_place = args->delta.data && !narrow;
     wide_places row = {.cols = cols,
                        .z = (const float *)args->z.data + b * args->z.ld,
                        .t = args->classes ? NULL : (const float *)args->targets.data + b * args->targets.ld,
-                       .e = args->delta.data ? (float *)args->delta.data + b * args->delta.ld : scratch,
+                       .e = in_place ? (float *)args->delta.data + b * args->delta.ld : scratch,
                        .term = scratch + cols,
                        .target = scratch + 2 * cols,
                        .exponential = scratch + 3 * cols};
@@ -192,6 +194,8 @@ static void wide_row(const bpi_loss_args *args, int64_t b, float *scratch, float
     row.label = args->classes ? (int32_t)args->classes[b] : place_of_largest(row.t, cols, &largest_target);
     totals->correct += top == row.label;
     totals->value += wide_value(args, &row);
+    if (args->delta.data && narrow)
+        shorten(cols, row.e, (uint16_t *)args->delta.data + b * args->delta.ld);
     if (!sums)
         return;
     const float *restrict e = row.e;
