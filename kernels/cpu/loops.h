@@ -11,8 +11,8 @@
 #include "kernels/math/optimizer.h"
 #include "kernels/ops.h"
 
-/* The loss works on this many rows at a time, and wants bpi_cpu_loss_scratch(O) floats to do it in. */
-#define BPI_CPU_LOSS_ROWS 8
+/* The loss works on up to this many rows at a time, and wants bpi_cpu_loss_scratch(O) floats to do it in. */
+#define BPI_CPU_LOSS_ROWS 16
 
 static inline int64_t bpi_cpu_loss_scratch(int64_t outputs)
 {

@@ -7,7 +7,12 @@
 #include "kernels/cpu/loops.h"
 #include "kernels/math/loss.h"
 
+/* As many as a register holds. No result depends on it. */
+#if defined(__AVX512F__)
 #define ROWS BPI_CPU_LOSS_ROWS
+#else
+#define ROWS (BPI_CPU_LOSS_ROWS / 2)
+#endif
 
 /* Up to ROWS rows of the batch; lanes beyond `rows` compute with zeros and go nowhere. */
 typedef struct row_block {
