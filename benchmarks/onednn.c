@@ -14,13 +14,14 @@ struct bpb_onednn {
     dnnl_memory_t a, b, c;
 };
 
-static bool describe(dnnl_memory_desc_t *desc, int64_t rows, int64_t cols, const int64_t strides[2])
+static bool describe(dnnl_memory_desc_t *desc, dnnl_data_type_t type, int64_t rows, int64_t cols,
+                     const int64_t strides[2])
 {
     dnnl_dims_t dims = {rows, cols}, steps = {strides[0], strides[1]};
-    return dnnl_memory_desc_init_by_strides(desc, 2, dims, dnnl_f32, steps) == dnnl_success;
+    return dnnl_memory_desc_init_by_strides(desc, 2, dims, type, steps) == dnnl_success;
 }
 
-static bool build(bpb_onednn *product, const dnnl_memory_desc_t desc[3], float *a, float *b, float *c)
+static bool build(bpb_onednn *product, const dnnl_memory_desc_t desc[3], void *a, void *b, float *c)
 {
     dnnl_matmul_desc_t matmul;
     dnnl_primitive_desc_t plan = NULL;
@@ -37,8 +38,9 @@ static bool build(bpb_onednn *product, const dnnl_memory_desc_t desc[3], float *
     return ok;
 }
 
-bpb_onednn *bpb_onednn_create(int threads, int64_t m, int64_t n, int64_t k, const int64_t a_strides[2],
-                              const int64_t b_strides[2], int64_t ld_c, float *a, float *b, float *c)
+static bpb_onednn *create(dnnl_data_type_t type, int threads, int64_t m, int64_t n, int64_t k,
+                          const int64_t a_strides[2], const int64_t b_strides[2], int64_t ld_c, void *a, void *b,
+                          float *c)
 {
     bpb_onednn *product = calloc(1, sizeof *product);
     dnnl_memory_desc_t desc[3];
@@ -47,11 +49,23 @@ bpb_onednn *bpb_onednn_create(int threads, int64_t m, int64_t n, int64_t k, cons
         return NULL;
     product->threads = threads;
     omp_set_num_threads(threads);
-    if (describe(&desc[0], m, k, a_strides) && describe(&desc[1], k, n, b_strides) &&
-        describe(&desc[2], m, n, c_strides) && build(product, desc, a, b, c))
+    if (describe(&desc[0], type, m, k, a_strides) && describe(&desc[1], type, k, n, b_strides) &&
+        describe(&desc[2], dnnl_f32, m, n, c_strides) && build(product, desc, a, b, c))
         return product;
     bpb_onednn_destroy(product);
     return NULL;
+}
+
+bpb_onednn *bpb_onednn_create(int threads, int64_t m, int64_t n, int64_t k, const int64_t a_strides[2],
+                              const int64_t b_strides[2], int64_t ld_c, float *a, float *b, float *c)
+{
+    return create(dnnl_f32, threads, m, n, k, a_strides, b_strides, ld_c, a, b, c);
+}
+
+bpb_onednn *bpb_onednn_create_bf16(int threads, int64_t m, int64_t n, int64_t k, const int64_t a_strides[2],
+                                   const int64_t b_strides[2], int64_t ld_c, uint16_t *a, uint16_t *b, float *c)
+{
+    return create(dnnl_bf16, threads, m, n, k, a_strides, b_strides, ld_c, a, b, c);
 }
 
 int bpb_onednn_run(const bpb_onednn *product)
