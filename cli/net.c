@@ -95,6 +95,9 @@ const option_spec optim_specs[OPTIM_COUNT] = {
     {"ways", OPTION_TEXT, offsetof(settings, ways), "NAME[,NAME...]", NULL,
      "how cuda runs products, where it can: forward_epilogue, delta_epilogue, weight_bias, one_stream [plain]", NULL, 0, 0,
      OPTION_FIXED},
+    {"plan", OPTION_TEXT, offsetof(settings, plan), "FILE", NULL,
+     "the ways of all layers: read, or measured on the device and written where it is not there", NULL, 0, 0,
+     OPTION_FIXED | OPTION_IS_PATH},
 };
 
 const option_spec compute_specs[COMPUTE_COUNT] = {
@@ -196,5 +199,6 @@ bp_trainer_options net_trainer_options(const option_set *options, int64_t steps_
         .ema_decay = values->ema,
         .memory_limit = (size_t)values->memory,
         .ways = values->ways,
+        .plan = values->plan,
     };
 }

@@ -7,7 +7,7 @@
 
 #include "options.h"
 
-enum { NET_COUNT = 7, NET_BRIEF_COUNT = 4, OPTIM_COUNT = 19, COMPUTE_COUNT = 4 };
+enum { NET_COUNT = 7, NET_BRIEF_COUNT = 4, OPTIM_COUNT = 20, COMPUTE_COUNT = 4 };
 
 extern const option_spec net_specs[NET_COUNT];             /* --layers is required */
 extern const option_spec net_brief_specs[NET_BRIEF_COUNT]; /* for weights without metadata: nothing required */

@@ -25,7 +25,7 @@ typedef struct settings {
     int optimizer, schedule; /* bp_optimizer, bp_schedule */
     double lr, momentum, beta1, beta2, epsilon, weight_decay, schedule_gamma, clip_norm, clip_value, ema;
     bool nesterov, decay_all;
-    const char *ways;
+    const char *ways, *plan;
     int64_t warmup, schedule_step, accumulate, memory;
 
     /* all: session.c */

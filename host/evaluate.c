@@ -22,7 +22,7 @@ static bp_status evaluation_pass(bp_model *model, int64_t rows, bpi_pass **pass)
         model->evaluation = NULL;
     }
     if (!model->evaluation)
-        BPI_TRY(bpi_pass_create(model, wanted, false, 0, &model->evaluation));
+        BPI_TRY(bpi_pass_create(model, wanted, false, NULL, &model->evaluation));
     *pass = model->evaluation;
     return bpi_weights_show(model);
 }

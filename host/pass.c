@@ -99,7 +99,7 @@ static bp_status place_for_training(bpi_pass *pass, int64_t index, size_t *used)
     BPI_TRY(cut(pass, count, element, used, &kept->a));
     if (layer->saves_z)
         BPI_TRY(cut(pass, count, element, used, &kept->z));
-    if (bpi_goes(pass->wanted, BPI_WAY_DELTA) && index + 1 < pass->model->layer_count && !layer->in_steps &&
+    if (bpi_goes(pass->wish.all, BPI_WAY_DELTA) && index + 1 < pass->model->layer_count && !layer->in_steps &&
         layer->block.activation == BP_ACTIVATION_RELU)
         BPI_TRY(cut(pass, (double)bpi_mask_bytes(pass->rows, layer->outputs), 1, used, &kept->mask));
     kept->out = kept->u = kept->a;
@@ -191,8 +191,17 @@ static size_t workspace_bytes(bpi_pass *pass, int64_t rows)
 
 /* ---------------------------------------------------------------- life */
 
+static bp_status take_wish(bpi_pass *pass, const bpi_wish *wish)
+{
+    size_t bytes = (size_t)pass->model->layer_count * sizeof *pass->wish.each;
+    pass->wish = (bpi_wish){.all = wish ? wish->all : 0};
+    if (!wish || !wish->chosen)
+        return BP_STATUS_OK;
+    return bpi_alloc(pass->model->context, bytes, "pass", (void **)&pass->wish.each); /* zeros: all plain */
+}
+
 /* The struct and its small host arrays, laid out, without the block of memory. */
-static bp_status make_frame(bp_model *model, int64_t rows, bool gradients, unsigned wanted, bpi_pass **pass)
+static bp_status make_frame(bp_model *model, int64_t rows, bool gradients, const bpi_wish *wish, bpi_pass **pass)
 {
     bp_context *context = model->context;
     *pass = NULL;
@@ -201,7 +210,6 @@ static bp_status make_frame(bp_model *model, int64_t rows, bool gradients, unsig
     made->model = model;
     made->rows = rows;
     made->gradients = gradients;
-    made->wanted = wanted;
     *pass = made;
     BPI_TRY(bpi_alloc(context, (size_t)model->layer_count * sizeof *made->layers, "pass", (void **)&made->layers));
     for (int i = 0; i < BPI_PLAN_SETS; i++) {
@@ -210,13 +218,14 @@ static bp_status make_frame(bp_model *model, int64_t rows, bool gradients, unsig
         BPI_TRY(bpi_alloc(context, count * sizeof *set->plans, "pass", (void **)&set->plans));
         BPI_TRY(bpi_alloc(context, count * sizeof *set->ways, "pass", (void **)&set->ways));
     }
+    BPI_TRY(take_wish(made, wish));
     return lay_out(made);
 }
 
-bp_status bpi_pass_plan(bp_model *model, int64_t rows, bool gradients, unsigned wanted, bpi_pass_bytes *bytes)
+bp_status bpi_pass_plan(bp_model *model, int64_t rows, bool gradients, const bpi_wish *wish, bpi_pass_bytes *bytes)
 {
     bpi_pass *pass;
-    bp_status status = make_frame(model, rows, gradients, wanted, &pass);
+    bp_status status = make_frame(model, rows, gradients, wish, &pass);
     if (status == BP_STATUS_OK)
         *bytes = (bpi_pass_bytes){pass->bytes, workspace_bytes(pass, pass->rows)};
     bpi_pass_destroy(pass);
@@ -232,9 +241,9 @@ static bp_status fill_frame(bpi_pass *pass)
     return bpi_pass_plans(pass, pass->rows, &set);
 }
 
-bp_status bpi_pass_create(bp_model *model, int64_t rows, bool gradients, unsigned wanted, bpi_pass **pass)
+bp_status bpi_pass_create(bp_model *model, int64_t rows, bool gradients, const bpi_wish *wish, bpi_pass **pass)
 {
-    bp_status status = make_frame(model, rows, gradients, wanted, pass);
+    bp_status status = make_frame(model, rows, gradients, wish, pass);
     if (status == BP_STATUS_OK)
         status = fill_frame(*pass);
     if (status != BP_STATUS_OK) {
@@ -256,6 +265,7 @@ void bpi_pass_destroy(bpi_pass *pass)
         bpi_free(model->context, pass->sets[i].plans, (size_t)model->layer_count * sizeof *pass->sets[i].plans);
         bpi_free(model->context, pass->sets[i].ways, (size_t)model->layer_count * sizeof *pass->sets[i].ways);
     }
+    bpi_free(model->context, pass->wish.each, (size_t)model->layer_count * sizeof *pass->wish.each);
     backend->ops->release(backend, pass->memory, pass->bytes);
     bpi_free(model->context, pass->layers, (size_t)model->layer_count * sizeof *pass->layers);
     bpi_free(model->context, pass, sizeof *pass);
@@ -292,4 +302,12 @@ bp_status bpi_pass_plans(bpi_pass *pass, int64_t rows, bpi_plan_set **set)
     oldest->last_used = ++pass->clock;
     *set = oldest;
     return BP_STATUS_OK;
+}
+
+bp_status bpi_pass_replan(bpi_pass *pass)
+{
+    bpi_plan_set *set;
+    for (int i = 0; i < BPI_PLAN_SETS; i++)
+        release_plans(pass, &pass->sets[i]);
+    return bpi_pass_plans(pass, pass->rows, &set);
 }

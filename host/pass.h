@@ -8,6 +8,13 @@
 
 #include "host/model.h"
 
+/* The ways that products are to go where they can. */
+typedef struct bpi_wish {
+    unsigned all;   /* of any layer */
+    bool chosen;    /* each layer's are chosen later, among `all`; false: every layer's */
+    unsigned *each; /* of a pass: those, [layer_count], plain at first; NULL unless `chosen` */
+} bpi_wish;
+
 /* The plans of all layers for one number of rows. */
 typedef struct bpi_plan_set {
     int64_t rows;            /* 0: free */
@@ -34,8 +41,8 @@ typedef struct bpi_pass {
     bp_model *model;
     int64_t rows; /* at most */
     bool gradients;
-    unsigned wanted; /* ways that products are to go where they can */
-    void *memory;    /* backend; everything below points into it */
+    bpi_wish wish;
+    void *memory; /* backend; everything below points into it */
     size_t bytes;
     void *x;     /* [rows, inputs] */
     void *input; /* what the first layer reads: x, or rows of a source that need no copy; until the step returns */
@@ -57,9 +64,9 @@ typedef struct bpi_pass_bytes {
     size_t memory, workspace;
 } bpi_pass_bytes;
 
-/* wanted: of a pass with gradients, the ways that its products go where they can; 0: the plain one. */
-bp_status bpi_pass_plan(bp_model *model, int64_t rows, bool gradients, unsigned wanted, bpi_pass_bytes *bytes);
-bp_status bpi_pass_create(bp_model *model, int64_t rows, bool gradients, unsigned wanted, bpi_pass **pass);
+/* wish: of a pass with gradients; NULL: the plain way. */
+bp_status bpi_pass_plan(bp_model *model, int64_t rows, bool gradients, const bpi_wish *wish, bpi_pass_bytes *bytes);
+bp_status bpi_pass_create(bp_model *model, int64_t rows, bool gradients, const bpi_wish *wish, bpi_pass **pass);
 void bpi_pass_destroy(bpi_pass *pass); /* accepts NULL */
 
 /* The plans for a number of rows, and the workspace for it: made at the first call for it, and kept (the least recently
@@ -88,12 +95,19 @@ static inline bool bpi_keeps_mask(const bp_model *model, int64_t index, const un
            model->layers[index].block.activation == BP_ACTIVATION_RELU;
 }
 
+/* The plans for pass->rows made anew, as after a change of pass->wish.each. Not once a step was made. */
+bp_status bpi_pass_replan(bpi_pass *pass);
+
 /* ways.c: the names of ways, and a set of them out of words ("forward_epilogue,one_stream", "plain"; NULL: plain). And
- * which way each layer's products go for a number of rows: those of pass->wanted, where the backend can.
- * errors    INVALID_ARGUMENT (a word), UNSUPPORTED (no layer can go a way that is wanted: with the reason) */
+ * which way each layer's products go for a number of rows: those of pass->wish, where the backend can.
+ * errors    INVALID_ARGUMENT (a word), UNSUPPORTED (no layer can go a way that all should: with the reason) */
 const char *bpi_way_name(bpi_way way);
 bp_status bpi_ways_parse(bp_context *context, const char *words, unsigned *ways);
 bp_status bpi_ways_choose(const bpi_pass *pass, int64_t rows, unsigned *ways);
+
+/* One layer and one way, those that the layers have so far being in `ways`: where the backend can, it joins them; where
+ * not, `why` has the reason. A derivative of relu wants the layer below to go forward with its signs. */
+bool bpi_way_try(const bpi_pass *pass, int64_t index, int64_t rows, bpi_way way, unsigned *ways, bpi_error *why);
 
 /* A view of rows of an activation or error term. */
 static inline bpi_matrix bpi_view(void *data, int64_t rows, int64_t cols, int64_t ld)

@@ -136,14 +136,16 @@ static bp_status build(bp_trainer *trainer, int64_t part_rows)
     bpi_backend *backend = trainer->context->backend;
     size_t bytes = bpi_parameters_bytes(trainer->model);
     int states = bpi_optimizer_states(&trainer->options);
-    unsigned ways;
-    BPI_TRY(bpi_ways_parse(trainer->context, trainer->options.ways, &ways));
+    bpi_wish wish;
+    BPI_TRY(bpi_wish_of(trainer->context, &trainer->options, &wish));
     BPI_TRY(backend->ops->allocate(backend, bytes, &trainer->gradients));
     if (states > 0)
         BPI_TRY(backend->ops->allocate(backend, bytes, &trainer->state1));
     if (states > 1)
         BPI_TRY(backend->ops->allocate(backend, bytes, &trainer->state2));
-    BPI_TRY(bpi_pass_create(trainer->model, part_rows, true, ways, &trainer->pass));
+    BPI_TRY(bpi_pass_create(trainer->model, part_rows, true, &wish, &trainer->pass));
+    if (trainer->options.plan)
+        BPI_TRY(bpi_ways_plan(trainer->pass, trainer->options.plan));
     trainer->pass->dropout_seed = trainer->options.seed;
     return trainer->options.ema_decay > 0.0 ? bpi_average_create(trainer) : BP_STATUS_OK;
 }
@@ -196,7 +198,7 @@ bp_status bp_trainer_create(bp_model *model, const bp_trainer_options *options, 
         context->error = kept;
         return status;
     }
-    made->options.ways = NULL; /* the caller's words */
+    made->options.ways = made->options.plan = NULL; /* the caller's words */
     *trainer = made;
     return BP_STATUS_OK;
 }

@@ -58,6 +58,11 @@ bp_status bpi_trainer_options_resolve(bp_context *context, const bp_trainer_opti
 /* bp_trainer_plan for options that are resolved (trainer_plan.c). */
 bp_status bpi_trainer_plan(bp_model *model, const bp_trainer_options *resolved, bp_memory_plan *plan);
 
+/* ways_plan.c: what products of a trainer's pass may wish for before it is planned; and, once it is made, the ways of a
+ * plan file: read where it is there, else measured and written. */
+bp_status bpi_wish_of(bp_context *context, const bp_trainer_options *options, bpi_wish *wish);
+bp_status bpi_ways_plan(bpi_pass *pass, const char *path);
+
 /* The arrays of state that an optimiser keeps, and what PyTorch calls them. */
 int bpi_optimizer_states(const bp_trainer_options *options);
 const char *bpi_optimizer_state_name(bp_optimizer optimizer, int index);

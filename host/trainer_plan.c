@@ -8,9 +8,9 @@ enum { DEVICE_RESERVE = 16 };
 static bp_status plan_rows(bp_model *model, const bp_trainer_options *options, int64_t rows, bp_memory_plan *plan)
 {
     bpi_pass_bytes pass;
-    unsigned ways;
-    BPI_TRY(bpi_ways_parse(model->context, options->ways, &ways));
-    BPI_TRY(bpi_pass_plan(model, rows, true, ways, &pass));
+    bpi_wish wish;
+    BPI_TRY(bpi_wish_of(model->context, options, &wish));
+    BPI_TRY(bpi_pass_plan(model, rows, true, &wish, &pass));
     size_t parameters = bpi_parameters_bytes(model);
     int states = bpi_optimizer_states(options) + (options->ema_decay > 0.0);
     *plan = (bp_memory_plan){.parameter_bytes = parameters + bpi_weights_bytes(model),

@@ -43,9 +43,7 @@ bp_status bpi_ways_parse(bp_context *context, const char *words, unsigned *ways)
     return BP_STATUS_OK;
 }
 
-/* One layer and one way; the layers below have theirs in `ways`, those above none. Where the backend can, it is in
- * `ways`. */
-static bool try_way(const bpi_pass *pass, int64_t index, int64_t rows, bpi_way way, unsigned *ways, bpi_error *why)
+bool bpi_way_try(const bpi_pass *pass, int64_t index, int64_t rows, bpi_way way, unsigned *ways, bpi_error *why)
 {
     bpi_backend *backend = pass->model->context->backend;
     bpi_linear_spec spec = bpi_layer_spec(pass, index, rows, ways);
@@ -72,8 +70,9 @@ static bp_status choose_way(const bpi_pass *pass, int64_t rows, bpi_way way, uns
     int64_t count = pass->model->layer_count, taken = 0;
     bpi_error why = {""}, other;
     for (int64_t i = count - 1; i >= 0; i--)
-        taken += try_way(pass, i, rows, way, ways, i == count - 1 ? &why : &other);
-    if (taken > 0)
+        if (!pass->wish.each || bpi_goes(pass->wish.each[i], way))
+            taken += bpi_way_try(pass, i, rows, way, ways, i == count - 1 ? &why : &other);
+    if (taken > 0 || pass->wish.each)
         return BP_STATUS_OK;
     return BPI_FAIL(pass->model->context, BP_STATUS_UNSUPPORTED, "ways: no layer can go %s; the last one: %.400s",
                     names[way], why.text);
@@ -85,7 +84,7 @@ bp_status bpi_ways_choose(const bpi_pass *pass, int64_t rows, unsigned *ways)
     static const bpi_way order[BPI_WAYS] = {BPI_WAY_FORWARD, BPI_WAY_BIAS, BPI_WAY_DELTA, BPI_WAY_ONE_LANE};
     memset(ways, 0, (size_t)pass->model->layer_count * sizeof *ways);
     for (int o = 0; o < BPI_WAYS; o++)
-        if (bpi_goes(pass->wanted, order[o]))
+        if (bpi_goes(pass->wish.all, order[o]))
             BPI_TRY(choose_way(pass, rows, order[o], ways));
     return BP_STATUS_OK;
 }

@@ -68,6 +68,7 @@ typedef struct bpi_traits {
     int64_t alignment;    /* leading dimensions that the host chooses are multiples of this many elements (16 bytes) */
     bool host_memory;     /* the backend's memory is the host's: a source's rows may serve as x where they lie */
     bool block_bias;  /* block_forward and block_backward add the bias of the layer: linear_forward is not given it */
+    bool timed;       /* linear_time's seconds are a device's own, and not an emulator's */
     char engine[128]; /* "oneDNN 2.6.3, AVX2, 2 threads" */
 } bpi_traits;
 
@@ -487,6 +488,12 @@ struct bpi_ops {
      * there is one, is always it; with it, linear_hidden_delta is called on BPI_WAY_DELTA alone.
      * requires  of the ways that join something: all arrays start on 16 bytes */
     bool (*linear_way)(bpi_backend *backend, const bpi_linear_spec *spec, bpi_way way, bpi_error *why);
+
+    /* linear_time: the seconds that a layer of `spec`, on spec->ways, takes forward; or backward: the weight gradient
+     * and, where spec->below_runs, the error term of the layer below with its derivative and bias gradient. On arrays
+     * of its own, which are gone afterwards; waits for the device. Not while recording. errors    UNSUPPORTED (the way
+     * loses NaN, or what linear_way says), OUT_OF_MEMORY, DEVICE */
+    bp_status (*linear_time)(bpi_backend *backend, const bpi_linear_spec *spec, bool backward, double *seconds);
 
     /* linear_forward_mask: linear_forward of a relu on BPI_WAY_FORWARD, and the signs of z into `mask`
      * ensures   bits between cols and bpi_mask_ld are any; a as linear_forward on that way */

@@ -6,6 +6,7 @@
 #include "host/trainer.h"
 #include "support/activation.h"
 #include "support/cuemu.h"
+#include "support/folder.h"
 #include "support/judge.h"
 #include "support/run.h"
 
@@ -476,4 +477,59 @@ Test(cuda_ways, one_stream_gives_the_bits_of_two)
     bpt_same_bits(one, two, count, "parameters");
     free(one);
     free(two);
+}
+
+/* ---------------------------------------------------------------- plans */
+
+/* A plan's file made by this trainer, or read. */
+static double *train_by_plan(const char *path, bool timed, int64_t *count)
+{
+    bp_context *context = bpt_context("cuda", 1);
+    context->backend->traits.timed = timed;
+    bp_model_options net = {.struct_size = sizeof net, .inputs = INPUTS, .layers = "24:relu,16:relu,5", .seed = 4};
+    bp_model *model;
+    bp_trainer *trainer;
+    bpt_ok(context, bp_model_create(context, &net, &model), "model");
+    bp_trainer_options options = {.struct_size = sizeof options, .batch = ROWS, .plan = path};
+    bpt_ok(context, bp_trainer_create(model, &options, &trainer), "trainer");
+    bp_data *data = bpt_classes(context, ROWS, INPUTS, CLASSES, 7);
+    for (int s = 0; s < STEPS; s++)
+        bpt_ok(context, bp_trainer_step_data(trainer, data, NULL, 0, ROWS), "step");
+    double *values = bpt_model_parameters(context, model, count);
+    bp_trainer_destroy(trainer);
+    bp_data_destroy(data);
+    bp_model_destroy(model);
+    bp_context_destroy(context);
+    return values;
+}
+
+/* Whatever an emulator's clock makes of it: all ways are timed, and the file repeats the choice. */
+Test(cuda_ways, of_a_plan_that_was_measured_give_the_same_bits_when_it_is_read)
+{
+    bpt_skip_without_cuda("cuda_test_cuda_ways_lazy");
+    bpt_folder folder = bpt_folder_make();
+    const char *path = bpt_folder_file(&folder, "plan.json");
+    int64_t count;
+    double *made = train_by_plan(path, true, &count), *again = train_by_plan(path, true, &count);
+    bpt_same_bits(made, again, count, "parameters");
+    free(made);
+    free(again);
+    bpt_folder_remove(&folder);
+}
+
+Test(cuda_ways, of_a_plan_without_a_clock_are_plain)
+{
+    bpt_skip_without_cuda("cuda_test_cuda_ways_lazy");
+    bpt_folder folder = bpt_folder_make();
+    bp_context *context = bpt_context("cuda", 1);
+    cr_expect_eq(context->backend->traits.timed, !bpt_on_cuemu());
+    bp_context_destroy(context);
+    const char *path = bpt_folder_file(&folder, "plan.json");
+    int64_t count;
+    free(train_by_plan(path, false, &count));
+    size_t bytes;
+    char *text = bpt_file_read(path, &bytes);
+    cr_expect(strstr(text, "\"chosen\": \"by rule\"") && !strstr(text, "\"taken\": true"), "%s", text);
+    free(text);
+    bpt_folder_remove(&folder);
 }

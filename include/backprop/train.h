@@ -92,6 +92,14 @@ typedef struct bp_trainer_options {
      * Results are within the same bounds, not the same bits. Not for bf16, but for one_stream. docs/cuda-backend.md
      * errors    INVALID_ARGUMENT (no such name), UNSUPPORTED (no layer can) */
     const char *ways;
+    /* A file with the way of every layer, in JSON; not together with `ways`. Where it is not there, the ways are timed
+     * on the device, each against the plain one on arrays of their own, and the file is written, with what was tried,
+     * the times and the reasons; where a device has no clock of its own (an emulator), all stay plain. Where it is
+     * there, its ways are taken, so that a run gives the bits of the one before; a file of another network, batch,
+     * device, driver, cuBLAS or precision is refused.
+     * errors    UNSUPPORTED (a backend with one way alone), INVALID_ARGUMENT (of another device, network, ...),
+     * BAD_DATA (not such a file), IO */
+    const char *plan;
 } bp_trainer_options;
 
 /* Plans all memory and all products for the model and the batch, and allocates. The model must outlive the trainer.

@@ -117,6 +117,7 @@ static const bpi_ops cuda_ops = {
     .block_backward = bpi_cuda_block_backward,
     .linear_hidden_delta = bpi_cuda_linear_hidden_delta,
     .linear_way = bpi_cuda_linear_way,
+    .linear_time = bpi_cuda_linear_time,
     .linear_forward_mask = bpi_cuda_linear_forward_mask,
     .linear_weight_bias_grad = bpi_cuda_linear_weight_bias_grad,
     .memory_free = bpi_cuda_memory_free,

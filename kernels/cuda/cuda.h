@@ -161,6 +161,9 @@ bp_status bpi_cuda_linear_weight_bias_grad(bpi_backend *backend, const bpi_linea
 bp_status bpi_cuda_linear_weight_grad(bpi_backend *backend, const bpi_linear_plan *plan, int lane, const void *delta,
                                       const void *x, bool accumulate, void *d_w);
 
+/* timing.c */
+bp_status bpi_cuda_linear_time(bpi_backend *backend, const bpi_linear_spec *spec, bool backward, double *seconds);
+
 /* elementwise.c. in_quads: rows of f32 start on 16 bytes. pass_over: over matrices of one shape and type (named twice
  * where there are fewer), and a row vector of f32 or NULL. */
 bool bpi_cuda_in_quads(const void *data, int64_t ld);

@@ -55,6 +55,7 @@ static bp_status describe(bpi_cuda *cuda, const char *precision)
                         "backend cuda: %.80s has compute capability %d.%d; this needs 7.5 or newer", device.name,
                         device.major, device.minor);
     bpi_traits *traits = &cuda->backend.traits;
+    traits->timed = strncmp(device.name, "cuemu", 5) != 0; /* the emulator's name: its clock is the machine's */
     snprintf(traits->engine, sizeof traits->engine, "%.48s (%d.%d), %s, cuBLAS %d, driver for CUDA %d.%d", device.name,
              device.major, device.minor, precision, version, major_of(driver), minor_of(driver));
     return BP_STATUS_OK;

@@ -82,7 +82,7 @@ def list_names(root, header, name):
 # Entries that compute nothing: life, memory, order, plans, recording.
 NO_ARITHMETIC = {"create", "destroy", "allocate", "release", "upload", "download", "zero", "synchronize", "lane_fork",
                  "lane_join", "workspace_bytes", "reserve", "source_prepare", "source_release", "linear_plan",
-                 "linear_unplan", "linear_way", "step_begin", "leading_dimension", "part_rows", "memory_free", "capture_begin",
+                 "linear_unplan", "linear_way", "linear_time", "step_begin", "leading_dimension", "part_rows", "memory_free", "capture_begin",
                  "capture_end", "graph_launch", "graph_release", "observe_scratch_bytes", "readback_create",
                  "readback_destroy", "readback_copy", "readback_seal", "readback_poll"}
 
