@@ -5,7 +5,7 @@
  * run in one thread each; tasks are spread over threads by parallel.c. oneDNN takes one thread where it is called from
  * a parallel region, and where the calling thread's number of threads is 1, which run() sets for the time of the call.
  *
- * Its kernels for f32 without AVX-512 pack operands into memory that they take from malloc in every call; that is not
+ * Its kernels for f32 pack operands into memory that they take from malloc in every call; that is not
  * in our hands, and not in the allocator's count. */
 #include "kernels/cpu/widened.h"
 
