@@ -93,7 +93,7 @@ const option_spec optim_specs[OPTIM_COUNT] = {
      "that gradients, optimiser and activations may take; a batch that does not fit is walked in parts, for the same step "
      "[what the device has free]", NULL, 1, OPTION_UNLIMITED, OPTION_FIXED},
     {"ways", OPTION_TEXT, offsetof(settings, ways), "NAME[,NAME...]", NULL,
-     "how cuda runs products, where it can: forward_epilogue, delta_epilogue, weight_bias, one_stream [plain]", NULL, 0, 0,
+     "how cuda runs products, where it can: forward_epilogue, delta_epilogue, weight_bias, weight_split, one_stream [plain]", NULL, 0, 0,
      OPTION_FIXED},
     {"plan", OPTION_TEXT, offsetof(settings, plan), "FILE", NULL,
      "the ways of all layers: read, or measured on the device and written where it is not there", NULL, 0, 0,

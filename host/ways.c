@@ -4,10 +4,8 @@
 #include <string.h>
 
 static const char *const names[BPI_WAYS] = {
-    [BPI_WAY_FORWARD] = "forward_epilogue",
-    [BPI_WAY_DELTA] = "delta_epilogue",
-    [BPI_WAY_BIAS] = "weight_bias",
-    [BPI_WAY_ONE_LANE] = "one_stream",
+    [BPI_WAY_FORWARD] = "forward_epilogue", [BPI_WAY_DELTA] = "delta_epilogue", [BPI_WAY_BIAS] = "weight_bias",
+    [BPI_WAY_SPLIT] = "weight_split",       [BPI_WAY_ONE_LANE] = "one_stream",
 };
 
 const char *bpi_way_name(bpi_way way)
@@ -25,8 +23,8 @@ static bp_status parse_word(bp_context *context, const char *word, size_t length
             return BP_STATUS_OK;
         }
     return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT,
-                    "ways: \"%.*s\" is none; there are plain, %s, %s, %s and %s, separated by commas",
-                    (int)(length < 64 ? length : 64), word, names[0], names[1], names[2], names[3]);
+                    "ways: \"%.*s\" is none; there are plain, %s, %s, %s, %s and %s, separated by commas",
+                    (int)(length < 64 ? length : 64), word, names[0], names[1], names[2], names[3], names[4]);
 }
 
 bp_status bpi_ways_parse(bp_context *context, const char *words, unsigned *ways)
@@ -47,6 +45,10 @@ bool bpi_way_try(const bpi_pass *pass, int64_t index, int64_t rows, bpi_way way,
 {
     bpi_backend *backend = pass->model->context->backend;
     bpi_linear_spec spec = bpi_layer_spec(pass, index, rows, ways);
+    if (way == BPI_WAY_SPLIT && bpi_goes(ways[index], BPI_WAY_BIAS)) {
+        bpi_fail(why, BP_STATUS_UNSUPPORTED, "it goes %s", names[BPI_WAY_BIAS]);
+        return false;
+    }
     if (!backend->ops->linear_way(backend, &spec, way, why))
         return false;
     ways[index] |= 1u << way;
@@ -81,7 +83,8 @@ static bp_status choose_way(const bpi_pass *pass, int64_t rows, bpi_way way, uns
 /* Bias gradients before the epilogues that would make them. */
 bp_status bpi_ways_choose(const bpi_pass *pass, int64_t rows, unsigned *ways)
 {
-    static const bpi_way order[BPI_WAYS] = {BPI_WAY_FORWARD, BPI_WAY_BIAS, BPI_WAY_DELTA, BPI_WAY_ONE_LANE};
+    static const bpi_way order[BPI_WAYS] = {BPI_WAY_FORWARD, BPI_WAY_BIAS, BPI_WAY_DELTA, BPI_WAY_SPLIT,
+                                            BPI_WAY_ONE_LANE};
     memset(ways, 0, (size_t)pass->model->layer_count * sizeof *ways);
     for (int o = 0; o < BPI_WAYS; o++)
         if (bpi_goes(pass->wish.all, order[o]))

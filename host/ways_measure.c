@@ -119,7 +119,8 @@ static bp_status try_in_time(measuring *m, int64_t index, unsigned *other, bpi_w
 
 static bp_status try_all(measuring *m, unsigned *other)
 {
-    static const bpi_way order[BPI_WAYS] = {BPI_WAY_FORWARD, BPI_WAY_DELTA, BPI_WAY_BIAS, BPI_WAY_ONE_LANE};
+    static const bpi_way order[BPI_WAYS] = {BPI_WAY_FORWARD, BPI_WAY_DELTA, BPI_WAY_BIAS, BPI_WAY_SPLIT,
+                                            BPI_WAY_ONE_LANE};
     for (int64_t i = 0; i < m->pass->model->layer_count; i++)
         for (int o = 0; o < BPI_WAYS; o++) {
             bpi_way_trial *trial = &m->measured->trials[m->measured->trial_count++];

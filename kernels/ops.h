@@ -123,8 +123,16 @@ typedef struct bpi_step_state {
  * DELTA    linear_hidden_delta has the derivative and the bias gradient of the layer below in the product; for relu it
  *          reads the signs that linear_forward_mask of that layer left
  * BIAS     linear_weight_bias_grad makes the bias gradient with the weight gradient
+ * SPLIT    linear_weight_grad is several products over parts of the rows at once, added up in order; not with BIAS
  * ONE_LANE the weight gradient does not leave lane 0 */
-typedef enum bpi_way { BPI_WAY_FORWARD, BPI_WAY_DELTA, BPI_WAY_BIAS, BPI_WAY_ONE_LANE, BPI_WAYS } bpi_way;
+typedef enum bpi_way {
+    BPI_WAY_FORWARD,
+    BPI_WAY_DELTA,
+    BPI_WAY_BIAS,
+    BPI_WAY_SPLIT,
+    BPI_WAY_ONE_LANE,
+    BPI_WAYS
+} bpi_way;
 
 static inline bool bpi_goes(unsigned ways, bpi_way way)
 {

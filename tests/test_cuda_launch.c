@@ -116,3 +116,20 @@ Test(cuda_launch, an_array_gets_a_block_at_least_and_at_most_what_one_block_can_
     cr_assert_eq(bpi_cuda_blocks_of((int64_t)1 << 40), BPI_CUDA_LARGEST_GRID);
     cr_assert_eq(bpi_cuda_blocks_of(4097), 2);
 }
+
+Test(cuda_launch, a_weight_gradient_is_cut_into_equal_parts_that_are_long_enough_and_fit)
+{
+    for (int r = 0; r < SIZES; r++)
+        for (int c = 0; c < SIZES; c++) {
+            int64_t rows = sizes[r], cols = sizes[c], parts = bpi_cuda_split_of(rows, cols, 64);
+            cr_assert(parts >= 1 && power_of_two((int)parts) && rows % parts == 0);
+            cr_assert(parts == 1 || rows / parts >= BPI_CUDA_SPLIT_ROWS);
+            cr_assert(parts == 1 || floats(parts, cols * 64) <= BPI_CUDA_SPLIT_BYTES);
+        }
+    cr_expect_eq(bpi_cuda_split_of(65536, 64, 64), 128, "one tile");
+    cr_expect_eq(bpi_cuda_split_of(65536, 256, 256), 32, "four tiles");
+    cr_expect_eq(bpi_cuda_split_of(65536, 2048, 1024), 1, "tiles enough");
+    cr_expect_eq(bpi_cuda_split_of(65536, 1024, 1024), 2);
+    cr_expect_eq(bpi_cuda_split_of(1536, 64, 64), 4, "parts of 384, as 192 are too few");
+    cr_expect_eq(bpi_cuda_split_of(4095, 64, 64), 1, "an odd number of rows");
+}

@@ -258,6 +258,37 @@ Test(cuda_ways, weight_bias_makes_both_gradients_new_or_added_on_either_lane)
     bpt_close(device);
 }
 
+/* In parts: d_w alone, new or added. */
+static void check_split(bpt_device *device, bpt_shape shape, bool accumulate, int lane)
+{
+    bpt_linear_values values = whole_values(shape, 76);
+    bpt_linear linear = bpt_linear_open(device, shape, BP_ACTIVATION_IDENTITY, 0, &values);
+    int64_t count = shape.outputs * shape.inputs;
+    const void *x = linear.x.view.data, *delta = linear.a.view.data;
+    double *want, *zeros = bpt_doubles(count);
+    BPT_RUN(device, linear_weight_grad, linear.plan, 0, delta, x, accumulate, linear.d_w.view.data);
+    want = bpt_get(&linear.d_w);
+    bpt_put(&linear.d_w, accumulate ? values.w : NULL);
+    go(&linear, 1u << BPI_WAY_SPLIT, BP_ACTIVATION_IDENTITY, false, false);
+    cr_assert_eq(device->ops->lane_fork(device->backend), BP_STATUS_OK);
+    BPT_RUN(device, linear_weight_grad, linear.plan, lane, delta, x, accumulate, linear.d_w.view.data);
+    cr_assert_eq(device->ops->lane_join(device->backend), BP_STATUS_OK);
+    bpt_compare(bpt_get(&linear.d_w), want, zeros, count, "%lld rows, accumulate %d", (long long)shape.rows,
+                accumulate);
+    bpt_linear_close(&linear);
+    bpt_clean();
+}
+
+Test(cuda_ways, weight_split_gives_the_numbers_of_one_product)
+{
+    static const bpt_shape shapes[] = {{512, 32, 5}, {1024, 12, 33}, {1536, 4, 1}, {4096, 8, 16}};
+    bpt_device *device = open_cuda();
+    for (int s = 0; s < 4; ++s)
+        for (int accumulate = 0; accumulate < 2; ++accumulate)
+            check_split(device, shapes[s], accumulate, (s + accumulate) % 2);
+    bpt_close(device);
+}
+
 /* ---------------------------------------------------------------- what can't be gone */
 
 static void expect_refusal(bpt_device *device, bpi_linear_spec spec, bpi_way way, const char *words)
@@ -308,6 +339,11 @@ Test(cuda_ways, that_cannot_be_gone_are_refused_with_the_reason)
     expect_refusal(device, bare, BPI_WAY_FORWARD, "neither bias nor activation");
     expect_refusal(device, bare, BPI_WAY_DELTA, "layer below");
     expect_refusal(device, bare, BPI_WAY_ONE_LANE, NULL);
+    expect_refusal(device, spec, BPI_WAY_SPLIT, "too few");
+    bare.rows = 512;
+    expect_refusal(device, bare, BPI_WAY_SPLIT, NULL);
+    bare.ld_w = 16;
+    expect_refusal(device, bare, BPI_WAY_SPLIT, "padded");
     bpt_close(device);
     static const bpt_target *target;
     target = bpt_target_at(1);
@@ -346,6 +382,8 @@ Test(cuda_ways, of_a_trainer_that_no_layer_can_go_or_that_are_none_are_a_status_
     cr_expect(strstr(bp_last_error(context), "no layer can go delta_epilogue"), "%s", bp_last_error(context));
     cr_expect_eq(try_ways(context, "32:relu,5", "delta_epilogue"), BP_STATUS_UNSUPPORTED);
     cr_expect(strstr(bp_last_error(context), "keeps no signs"), "%s", bp_last_error(context));
+    cr_expect_eq(try_ways(context, "32:relu,5", "weight_split"), BP_STATUS_UNSUPPORTED);
+    cr_expect(strstr(bp_last_error(context), "too few"), "%s", bp_last_error(context));
     cr_expect_eq(try_ways(cpu, "32:relu,5", "plain"), BP_STATUS_OK);
     cr_expect_eq(try_ways(cpu, "32:relu,5", "one_stream"), BP_STATUS_UNSUPPORTED);
     cr_expect(strstr(bp_last_error(cpu), "one way alone"), "%s", bp_last_error(cpu));
@@ -367,9 +405,11 @@ static const char *words_of(unsigned ways)
     return *words ? words : "plain";
 }
 
-/* relu's delta_epilogue wants forward_epilogue. */
+/* relu's delta_epilogue wants forward_epilogue; weight_split wants more rows. */
 static bool fits(unsigned ways)
 {
+    if (bpi_goes(ways, BPI_WAY_SPLIT))
+        return false;
     return bpi_goes(ways, BPI_WAY_FORWARD) || !bpi_goes(ways, BPI_WAY_DELTA);
 }
 
@@ -378,10 +418,12 @@ static void on_tensor(void *user, const bp_verify_tensor *tensor)
     cr_expect(tensor->passed, "%s: %s is at %g of its bound", (const char *)user, tensor->name, tensor->worst_error);
 }
 
-static void verify(bp_context *context, const char *layers, unsigned ways)
+enum { MOST_ROWS = 1024 };
+
+static void verify(bp_context *context, const char *layers, int rows, unsigned ways)
 {
-    static float x[ROWS * INPUTS];
-    static int64_t classes[ROWS];
+    static float x[MOST_ROWS * INPUTS];
+    static int64_t classes[MOST_ROWS];
     bp_model_options net = {.struct_size = sizeof net,
                             .inputs = INPUTS,
                             .layers = layers,
@@ -389,15 +431,15 @@ static void verify(bp_context *context, const char *layers, unsigned ways)
                             .seed = 3};
     bp_model *model;
     BPT_OK(context, bp_model_create(context, &net, &model));
-    for (int k = 0; k < ROWS * INPUTS; k++)
+    for (int k = 0; k < rows * INPUTS; k++)
         x[k] = sinf((float)k);
-    for (int b = 0; b < ROWS; b++)
+    for (int b = 0; b < rows; b++)
         classes[b] = b % CLASSES;
     bool passed;
     char words[128];
     strcpy(words, words_of(ways));
     bp_verify_options options = {.struct_size = sizeof options, .tensor = on_tensor, .user = words, .ways = words};
-    bpt_ok(context, bp_verify(model, x, classes, NULL, ROWS, &options, &passed), words);
+    bpt_ok(context, bp_verify(model, x, classes, NULL, rows, &options, &passed), words);
     cr_expect(passed, "%s %s", layers, words);
     bp_model_destroy(model);
 }
@@ -408,9 +450,12 @@ Test(cuda_ways, all_together_and_one_by_one_are_within_the_bounds_of_the_referen
     bp_context *context = bpt_context("cuda", 1);
     for (unsigned ways = 0; ways < 1u << BPI_WAYS; ways++)
         if (fits(ways)) {
-            verify(context, "33:relu,24:gelu_tanh,40:relu,17:relu:nobias,5", ways);
-            verify(context, "32:relu:bn,24:relu,19:tanh,24:relu:dropout=0.2,20:relu,5:relu", ways);
+            verify(context, "33:relu,24:gelu_tanh,40:relu,17:relu:nobias,5", ROWS, ways);
+            verify(context, "32:relu:bn,24:relu,19:tanh,24:relu:dropout=0.2,20:relu,5:relu", ROWS, ways);
         }
+    verify(context, "32:relu,16:tanh,5", MOST_ROWS, 1u << BPI_WAY_SPLIT);
+    verify(context, "32:relu,16:relu,5", MOST_ROWS,
+           1u << BPI_WAY_SPLIT | 1u << BPI_WAY_FORWARD | 1u << BPI_WAY_DELTA | 1u << BPI_WAY_ONE_LANE);
     bp_context_destroy(context);
 }
 

@@ -88,8 +88,10 @@ typedef struct bp_trainer_options {
      *   delta_epilogue    the derivative of the layer below and its bias gradient likewise; for relu it wants
      *                     forward_epilogue too, which then keeps the signs
      *   weight_bias       the bias gradient in the product that makes the weight gradient
+     *   weight_split      the weight gradient over parts of the batch at once, which are then added up in order: for
+     *                     large batches of narrow layers; up to 64 MiB beside the memory plan
      *   one_stream        the weight gradient not beside, but before the error term of the layer below
-     * Results are within the same bounds, not the same bits. Not for bf16, but for one_stream. docs/cuda-backend.md
+     * Results are within the same bounds, not the same bits. For bf16 the last two alone. docs/cuda-backend.md
      * errors    INVALID_ARGUMENT (no such name), UNSUPPORTED (no layer can) */
     const char *ways;
     /* A file with the way of every layer, in JSON; not together with `ways`. Where it is not there, the ways are timed

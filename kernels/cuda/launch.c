@@ -91,6 +91,16 @@ int64_t bpi_cuda_blocks_of(int64_t count)
     return clamp(divide_up(count, (int64_t)BPI_CUDA_THREADS * 4 * BPI_CUDA_ROWS_IN_FLIGHT), 1, BPI_CUDA_LARGEST_GRID);
 }
 
+int64_t bpi_cuda_split_of(int64_t rows, int64_t inputs, int64_t outputs)
+{
+    int64_t tiles = divide_up(inputs, 128) * divide_up(outputs, 128), parts = 1;
+    while (tiles * parts < BPI_CUDA_SPLIT_TILES && rows % (2 * parts) == 0 &&
+           rows / (2 * parts) >= BPI_CUDA_SPLIT_ROWS &&
+           2 * parts * bpi_cuda_sums_ld(inputs * outputs) * 4 <= BPI_CUDA_SPLIT_BYTES)
+        parts *= 2;
+    return parts;
+}
+
 int64_t bpi_cuda_sums_ld(int64_t cols)
 {
     return divide_up(cols, 4) * 4;

@@ -67,6 +67,12 @@ bpi_cuda_rows bpi_cuda_rows_of(int64_t rows, int64_t cols, int width);
 /* An array of `count` elements: this many blocks walk over it. */
 int64_t bpi_cuda_blocks_of(int64_t count);
 
+/* A weight gradient [outputs, inputs] over `rows` samples in parts: as many, a power of two, as bring it to
+ * BPI_CUDA_SPLIT_TILES tiles of 128 x 128, where each keeps BPI_CUDA_SPLIT_ROWS samples and all parts together at most
+ * BPI_CUDA_SPLIT_BYTES. 1: it is not worth cutting, or `rows` can't be cut into equal parts. */
+enum { BPI_CUDA_SPLIT_TILES = 128, BPI_CUDA_SPLIT_ROWS = 256, BPI_CUDA_SPLIT_BYTES = 64 << 20 };
+int64_t bpi_cuda_split_of(int64_t rows, int64_t inputs, int64_t outputs);
+
 /* Row length of partial column sums, in elements. */
 int64_t bpi_cuda_sums_ld(int64_t cols);
 

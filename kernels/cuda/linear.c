@@ -21,7 +21,13 @@ struct bpi_linear_plan {
     bpi_cuda_product products[BPI_WAYS]; /* of the ways that spec.ways names */
 };
 
-/* What cublasLt makes of the layer, and a row for a bias gradient that is added to what is there. */
+static int64_t parts_of(const bpi_linear_spec *spec)
+{
+    return bpi_cuda_split_of(spec->rows, spec->inputs, spec->outputs);
+}
+
+/* What cublasLt makes of the layer; and a row for a bias gradient that is added to what is there, or the parts of a
+ * weight gradient. */
 static bp_status make_products(bpi_cuda *cuda, bpi_linear_plan *plan)
 {
     bpi_error *error = cuda->backend.error;
@@ -32,9 +38,10 @@ static bp_status make_products(bpi_cuda *cuda, bpi_linear_plan *plan)
         BPI_TRY(bpi_cuda_way_gemm(cuda, &plan->spec, (bpi_way)way, error, &gemm));
         BPI_TRY(bpi_cuda_product_make(cuda, &gemm, error, &plan->products[way]));
     }
-    if (!bpi_goes(plan->spec.ways, BPI_WAY_BIAS))
-        return BP_STATUS_OK;
-    return bpi_cuda_reserve_weights(cuda, (size_t)bpi_cuda_sums_ld(plan->spec.outputs) * sizeof(float));
+    int64_t row = bpi_goes(plan->spec.ways, BPI_WAY_BIAS) ? bpi_cuda_sums_ld(plan->spec.outputs) : 0;
+    if (bpi_goes(plan->spec.ways, BPI_WAY_SPLIT))
+        row = parts_of(&plan->spec) * bpi_cuda_sums_ld(plan->spec.inputs * plan->spec.outputs);
+    return bpi_cuda_reserve_weights(cuda, (size_t)row * sizeof(float));
 }
 
 bp_status bpi_cuda_linear_plan(bpi_backend *backend, const bpi_linear_spec *spec, bpi_linear_plan **plan)
@@ -152,11 +159,30 @@ bp_status bpi_cuda_linear_input_grad(bpi_backend *backend, const bpi_linear_plan
                     (result){d_x, spec->ld_x, backend->traits.activation_type, 0.0f});
 }
 
+/* Parts of as many rows each, all at once, then their sum from the first part on: as column_sums_finish adds slices. */
+static bp_status weight_grad_in_parts(bpi_cuda *cuda, const bpi_linear_spec *spec, int lane, const void *delta,
+                                      const void *x, bool accumulate, void *d_w)
+{
+    const float one = 1.0f, none = 0.0f;
+    int64_t parts = parts_of(spec), rows = spec->rows / parts, count = spec->inputs * spec->outputs;
+    BPI_CUDA_TRY(cuda->backend.error,
+                 cublasGemmStridedBatchedEx_64(cuda->blas[lane], CUBLAS_OP_N, CUBLAS_OP_T, spec->inputs, spec->outputs,
+                                               rows, &one, x, cuda->factors, spec->ld_x, rows * spec->ld_x, delta,
+                                               cuda->factors, spec->ld_a, rows * spec->ld_a, &none,
+                                               cuda->weights.memory, CUDA_R_32F, spec->inputs, bpi_cuda_sums_ld(count),
+                                               parts, cuda->compute, CUBLAS_GEMM_DEFAULT));
+    BPI_CUDA_TRY(cuda->backend.error, bpi_cuda_run_column_sums_finish(cuda->lanes[lane], cuda->weights.memory, parts,
+                                                                      count, accumulate, d_w));
+    return BP_STATUS_OK;
+}
+
 bp_status bpi_cuda_linear_weight_grad(bpi_backend *backend, const bpi_linear_plan *plan, int lane, const void *delta,
                                       const void *x, bool accumulate, void *d_w)
 {
     const bpi_linear_spec *spec = &plan->spec;
     assert(delta && x && d_w && lane >= 0 && lane < BPI_CUDA_LANES);
+    if (bpi_goes(spec->ways, BPI_WAY_SPLIT))
+        return weight_grad_in_parts(bpi_cuda_of(backend), spec, lane, delta, x, accumulate, d_w);
     factor samples = {x, spec->ld_x, CUBLAS_OP_N}, errors = {delta, spec->ld_a, CUBLAS_OP_T};
     return multiply(bpi_cuda_of(backend), lane, spec->inputs, spec->outputs, spec->rows, samples, errors,
                     (result){d_w, spec->ld_w, backend->traits.parameter_type, accumulate ? 1.0f : 0.0f});

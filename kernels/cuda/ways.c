@@ -4,6 +4,8 @@
  *   DELTA    d_x^T * f'(below) (and its d_b)      epilogue DRELU[_BGRAD], DGELU[_BGRAD]
  *   BIAS     d_w^T and d_b                        epilogue BGRADB
  *
+ * SPLIT is cuBLAS's batched product over parts of the rows, and a kernel of ours that adds them up (linear.c).
+ *
  * Left out, with the reason in words: activations that cublasLt has none of (its GELU is the tanh form; leaky relu has
  * two slopes, and a mask of signs holds one); bf16, where bias and bias gradient would be rounded to the result's type;
  * leading dimensions that it does not take (of a mask, multiples of 128 bits, which bpi_mask_ld is; of gelu's z, of 8).
@@ -109,6 +111,16 @@ bp_status bpi_cuda_way_gemm(bpi_cuda *cuda, const bpi_linear_spec *spec, bpi_way
     return spec->bias ? BP_STATUS_OK : refuse(why, "there is no bias");
 }
 
+/* The parts lie one behind the other as the weights do, padding left out: there must be none. */
+static bp_status can_split(const bpi_linear_spec *spec, bpi_error *why)
+{
+    if (spec->ld_w != spec->inputs)
+        return refuse(why, "the rows of the weights are padded");
+    if (bpi_cuda_split_of(spec->rows, spec->inputs, spec->outputs) > 1)
+        return BP_STATUS_OK;
+    return refuse(why, "the rows of the batch are too few or can't be halved, or the gradient has tiles enough");
+}
+
 bool bpi_cuda_linear_way(bpi_backend *backend, const bpi_linear_spec *spec, bpi_way way, bpi_error *why)
 {
     bpi_cuda *cuda = bpi_cuda_of(backend);
@@ -116,6 +128,8 @@ bool bpi_cuda_linear_way(bpi_backend *backend, const bpi_linear_spec *spec, bpi_
     bpi_cuda_product product;
     if (way == BPI_WAY_ONE_LANE)
         return true;
+    if (way == BPI_WAY_SPLIT)
+        return can_split(spec, why) == BP_STATUS_OK;
     if (bpi_cuda_way_gemm(cuda, spec, way, why, &gemm) != BP_STATUS_OK ||
         bpi_cuda_product_make(cuda, &gemm, why, &product) != BP_STATUS_OK)
         return false;
