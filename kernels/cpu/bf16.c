@@ -86,6 +86,4 @@ void bpi_cpu_bf16_choose(bpi_ops *ops, bpi_traits *traits)
     ops->activation_derivative = bpi_cpu_bf16_activation_derivative;
     ops->hadamard = bpi_cpu_bf16_hadamard;
     ops->bias_grad = bpi_cpu_bf16_bias_grad;
-    ops->block_forward = NULL;
-    ops->block_backward = NULL;
 }

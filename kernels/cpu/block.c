@@ -21,7 +21,7 @@ static int64_t stride_of(int64_t cols)
 
 /* Forward: a sum and a sum of squares in f64 for each group and column. Backward: three rows of f32 for each group, and
  * three for the whole. */
-size_t bpi_cpu_block_workspace(int64_t rows, int64_t cols)
+static size_t sums_bytes(int64_t rows, int64_t cols)
 {
     bpi_cpu_rows cut = bpi_cpu_rows_of_loop(rows, cols);
     size_t forward = (size_t)(2 * cut.groups * stride_of(cols)) * sizeof(double);
@@ -29,25 +29,52 @@ size_t bpi_cpu_block_workspace(int64_t rows, int64_t cols)
     return forward > backward ? forward : backward;
 }
 
+/* Behind them, in bf16: the first row of u in f32, and rows for each thread. */
+size_t bpi_cpu_block_workspace(const bpi_cpu *cpu, int64_t rows, int64_t cols)
+{
+    int64_t own = bpi_cpu_is_short(cpu) ? 1 + cpu->threads * BPI_CPU_BLOCK_SCRATCH : 0;
+    return sums_bytes(rows, cols) + (size_t)(own * stride_of(cols)) * sizeof(float);
+}
+
+static float *first_row(const bpi_cpu *cpu, bpi_matrix u)
+{
+    return (float *)((char *)cpu->workspace + sums_bytes(u.rows, u.cols));
+}
+
+static float *rows_of_thread(const bpi_cpu *cpu, bpi_matrix u, int thread)
+{
+    return first_row(cpu, u) + (1 + thread * BPI_CPU_BLOCK_SCRATCH) * stride_of(u.cols);
+}
+
 /* ---- forward ---- */
 
 typedef struct forward_work {
+    const bpi_cpu *cpu;
     const bpi_cpu_loops *loops;
     const bpi_block_args *args;
     bpi_cpu_rows cut;
     double *moments; /* [groups][2][stride] */
+    bool narrow;     /* u is bf16 */
+    float *shift;    /* [O] what the moments are taken about: the first row of u */
 } forward_work;
 
 static void moments_group(void *context, int64_t group, int thread)
 {
-    (void)thread;
     const forward_work *work = context;
     bpi_matrix u = work->args->u;
-    int64_t stride = stride_of(u.cols);
+    int64_t stride = stride_of(u.cols), first = group * work->cut.group_rows, rows = group_rows_of(&work->cut, group);
     double *sums = work->moments + 2 * group * stride;
-    bpi_cpu_tile tile = {bpi_cpu_row(u, group * work->cut.group_rows), u.ld};
     memset(sums, 0, (size_t)(2 * stride) * sizeof *sums);
-    work->loops->column_moments(group_rows_of(&work->cut, group), u.cols, tile, u.data, sums, sums + stride);
+    if (!work->narrow) {
+        bpi_cpu_tile tile = {bpi_cpu_row(u, first), u.ld};
+        work->loops->column_moments(rows, u.cols, tile, work->shift, sums, sums + stride);
+        return;
+    }
+    bpi_cpu_tile row = {rows_of_thread(work->cpu, u, thread), u.cols};
+    for (int64_t r = first; r < first + rows; ++r) {
+        work->loops->expand(u.cols, (const uint16_t *)u.data + r * u.ld, row.data);
+        work->loops->column_moments(1, u.cols, row, work->shift, sums, sums + stride);
+    }
 }
 
 static void move_running(float *running, double momentum, double value)
@@ -60,7 +87,7 @@ static void finish_moments(const forward_work *work)
 {
     const bpi_block_args *args = work->args;
     int64_t stride = stride_of(args->u.cols);
-    const float *shift = args->u.data;
+    const float *shift = work->shift;
     float *mean = args->mean, *inv_std = args->inv_std, *running_mean = args->running_mean;
     float *running_var = args->running_var;
     double rows = (double)args->u.rows, momentum = args->spec.norm_momentum;
@@ -93,15 +120,29 @@ static void take_running(const bpi_block_args *args)
 
 static void forward_group(void *context, int64_t group, int thread)
 {
-    (void)thread;
     const forward_work *work = context;
-    work->loops->block_forward(work->args, group * work->cut.group_rows, group_rows_of(&work->cut, group));
+    int64_t first = group * work->cut.group_rows, rows = group_rows_of(&work->cut, group);
+    if (bpi_cpu_is_short(work->cpu))
+        work->loops->short_block_forward(work->args, first, rows, rows_of_thread(work->cpu, work->args->u, thread),
+                                         stride_of(work->args->u.cols));
+    else
+        work->loops->block_forward(work->args, first, rows);
 }
 
 bp_status bpi_cpu_block_forward(bpi_backend *backend, const bpi_block_args *args)
 {
     bpi_cpu *cpu = bpi_cpu_of(backend);
-    forward_work work = {cpu->loops, args, bpi_cpu_rows_of_loop(args->u.rows, args->u.cols), (double *)cpu->workspace};
+    forward_work work = {.cpu = cpu,
+                         .loops = cpu->loops,
+                         .args = args,
+                         .cut = bpi_cpu_rows_of_loop(args->u.rows, args->u.cols),
+                         .moments = cpu->workspace,
+                         .narrow = bpi_cpu_is_short(cpu) && !args->wide,
+                         .shift = args->u.data};
+    if (work.narrow) {
+        work.shift = first_row(cpu, args->u);
+        cpu->loops->expand(args->u.cols, args->u.data, work.shift);
+    }
     int threads = bpi_cpu_threads_for_loop(cpu->threads, args->u.rows * args->u.cols);
     if (args->spec.norm == BP_NORM_BATCH && args->training) {
         assert(args->u.rows >= 2);
@@ -116,6 +157,7 @@ bp_status bpi_cpu_block_forward(bpi_backend *backend, const bpi_block_args *args
 /* ---- backward ---- */
 
 typedef struct backward_work {
+    const bpi_cpu *cpu;
     const bpi_cpu_loops *loops;
     const bpi_block_grad_args *args;
     bpi_cpu_rows cut;
@@ -130,20 +172,29 @@ static float *sums_of(const backward_work *work, int64_t group, int kind)
 
 static void backward_group(void *context, int64_t group, int thread)
 {
-    (void)thread;
     const backward_work *work = context;
     float *first = sums_of(work, group, 0);
     memset(first, 0, (size_t)(3 * stride_of(work->args->u.cols)) * sizeof *first);
     bpi_cpu_block_sums sums = {first, sums_of(work, group, 1), work->args->d_b ? sums_of(work, group, 2) : NULL};
-    work->loops->block_backward(work->args, group * work->cut.group_rows, group_rows_of(&work->cut, group), sums);
+    int64_t row = group * work->cut.group_rows, rows = group_rows_of(&work->cut, group);
+    if (bpi_cpu_is_short(work->cpu))
+        work->loops->short_block_backward(work->args, row, rows, sums, rows_of_thread(work->cpu, work->args->u, thread),
+                                          stride_of(work->args->u.cols));
+    else
+        work->loops->block_backward(work->args, row, rows, sums);
 }
 
 static void batch_norm_group(void *context, int64_t group, int thread)
 {
-    (void)thread;
     const backward_work *work = context;
-    work->loops->batch_norm_delta(work->args, group * work->cut.group_rows, group_rows_of(&work->cut, group),
-                                  work->gamma_mean, work->beta_mean, work->args->d_b ? sums_of(work, group, 2) : NULL);
+    int64_t row = group * work->cut.group_rows, rows = group_rows_of(&work->cut, group);
+    float *bias_sums = work->args->d_b ? sums_of(work, group, 2) : NULL;
+    if (bpi_cpu_is_short(work->cpu))
+        work->loops->short_batch_norm_delta(work->args, row, rows, work->gamma_mean, work->beta_mean, bias_sums,
+                                            rows_of_thread(work->cpu, work->args->u, thread),
+                                            stride_of(work->args->u.cols));
+    else
+        work->loops->batch_norm_delta(work->args, row, rows, work->gamma_mean, work->beta_mean, bias_sums);
 }
 
 /* The groups' sums of one kind, in their order, into out. */
@@ -171,8 +222,11 @@ static void batch_means(backward_work *work)
 bp_status bpi_cpu_block_backward(bpi_backend *backend, const bpi_block_grad_args *args)
 {
     bpi_cpu *cpu = bpi_cpu_of(backend);
-    backward_work work = {cpu->loops,     args, bpi_cpu_rows_of_loop(args->u.rows, args->u.cols),
-                          cpu->workspace, NULL, NULL};
+    backward_work work = {.cpu = cpu,
+                          .loops = cpu->loops,
+                          .args = args,
+                          .cut = bpi_cpu_rows_of_loop(args->u.rows, args->u.cols),
+                          .sums = cpu->workspace};
     int threads = bpi_cpu_threads_for_loop(cpu->threads, args->u.rows * args->u.cols);
     bpi_cpu_run(cpu->pool, threads, work.cut.groups, backward_group, &work);
     if (args->spec.norm != BP_NORM_NONE) {

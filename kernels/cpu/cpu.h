@@ -89,7 +89,7 @@ bp_status bpi_cpu_hadamard(bpi_backend *backend, bpi_matrix left, bpi_matrix rig
 bp_status bpi_cpu_bias_grad(bpi_backend *backend, bpi_matrix delta, bool accumulate, void *d_b);
 
 /* block.c */
-size_t bpi_cpu_block_workspace(int64_t rows, int64_t cols);
+size_t bpi_cpu_block_workspace(const bpi_cpu *cpu, int64_t rows, int64_t cols);
 bp_status bpi_cpu_block_forward(bpi_backend *backend, const bpi_block_args *args);
 bp_status bpi_cpu_block_backward(bpi_backend *backend, const bpi_block_grad_args *args);
 

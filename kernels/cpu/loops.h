@@ -52,6 +52,8 @@ typedef struct bpi_cpu_move {
     float *state1, *state2;
 } bpi_cpu_move;
 
+#define BPI_CPU_BLOCK_SCRATCH 5
+
 /* Sums over rows that block_backward adds to, [O] each; bias may be NULL. */
 typedef struct bpi_cpu_block_sums {
     float *gamma, *beta, *bias;
@@ -102,6 +104,16 @@ typedef struct bpi_cpu_loops {
     void (*block_backward)(const bpi_block_grad_args *args, int64_t first, int64_t rows, bpi_cpu_block_sums sums);
     void (*batch_norm_delta)(const bpi_block_grad_args *args, int64_t first, int64_t rows, const float *gamma_mean,
                              const float *beta_mean, float *bias_sums);
+
+    /* The same where arrays are bf16, unless args->wide says otherwise; scratch: BPI_CPU_BLOCK_SCRATCH rows of `stride`
+     * floats. With batch norm short_block_backward leaves delta alone, and short_batch_norm_delta makes all of it. */
+    void (*short_block_forward)(const bpi_block_args *args, int64_t first, int64_t rows, float *scratch,
+                                int64_t stride);
+    void (*short_block_backward)(const bpi_block_grad_args *args, int64_t first, int64_t rows, bpi_cpu_block_sums sums,
+                                 float *scratch, int64_t stride);
+    void (*short_batch_norm_delta)(const bpi_block_grad_args *args, int64_t first, int64_t rows,
+                                   const float *gamma_mean, const float *beta_mean, float *bias_sums, float *scratch,
+                                   int64_t stride);
 
     bpi_cpu_square_sum (*square_sum)(int64_t count, const float *gradients, float clip_value);
     void (*update)(const bpi_cpu_move *update, int64_t first, int64_t count);

@@ -6,6 +6,9 @@
 #include "kernels/cpu/loops_bf16.h"
 
 #include "kernels/cpu/loops_block.h"
+
+#include "kernels/cpu/loops_block_short.h"
+
 #include "kernels/cpu/loops_load.h"
 
 #include "kernels/cpu/loops_loss_wide.h"
@@ -36,6 +39,9 @@ const bpi_cpu_loops BPI_CPU_TABLE = {
     .block_forward = block_forward,
     .block_backward = block_backward,
     .batch_norm_delta = batch_norm_delta,
+    .short_block_forward = short_block_forward,
+    .short_block_backward = short_block_backward,
+    .short_batch_norm_delta = short_batch_norm_delta,
     .loss = loss_rows,
     .square_sum = square_sum,
     .update = update_parameters,

@@ -91,7 +91,7 @@ size_t bpi_cpu_workspace_bytes(bpi_backend *backend, const bpi_linear_spec *spec
     bytes = larger(bytes, loss_bytes(bpi_cpu_of(backend), loop, spec->outputs));
     bytes = larger(bytes, bpi_cpu_linear_workspace(bpi_cpu_of(backend), spec));
     bytes = larger(bytes, bpi_cpu_sums_bytes(bpi_cpu_rows_of_loop(spec->rows, spec->inputs), spec->inputs));
-    return larger(bytes, bpi_cpu_block_workspace(spec->rows, spec->outputs));
+    return larger(bytes, bpi_cpu_block_workspace(bpi_cpu_of(backend), spec->rows, spec->outputs));
 }
 
 bp_status bpi_cpu_reserve(bpi_backend *backend, size_t bytes)

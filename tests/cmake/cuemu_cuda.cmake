@@ -39,7 +39,7 @@ endfunction()
 # The cpu backend emulates it,
 foreach(NAME bf16 bf16_networks backend hadamard bias_grad activation_forward activation_backward activation_derivative
         linear_forward linear_input_grad linear_weight_grad linear_hidden_delta load loss loss_edges update
-        cpu_isa cpu_determinism observe_units)
+        cpu_isa cpu_determinism observe_units block_forward block_backward block_dropout)
     bf16_test(cpu_bf16_test_${NAME} test_${NAME})
 endforeach()
 
