@@ -79,11 +79,10 @@ static bp_status declare(bpi_st_writer *writer, const bp_trainer *trainer)
     return bpi_tensor_file_declare_buffers(writer, trainer->model, AVERAGE);
 }
 
-static bp_status write_all(bpi_st_writer *writer, const bp_trainer *trainer)
+static bp_status write_all(bpi_st_writer *writer, bp_trainer *trainer)
 {
     bpi_step_state state;
-    bpi_backend *backend = trainer->context->backend;
-    BPI_TRY(backend->ops->download(backend, trainer->pass->state, sizeof state, &state));
+    BPI_TRY(bpi_trainer_state(trainer, &state));
     int64_t position[POSITION_FIELDS] = {state.step, trainer->epoch, trainer->step_in_epoch, trainer->data_rows};
     BPI_TRY(declare(writer, trainer));
     BPI_TRY(bpi_st_write(writer, position, POSITION_FIELDS));
@@ -111,7 +110,7 @@ bp_status bp_trainer_save(const bp_trainer *trainer, const char *path)
     bpi_st_writer *writer = NULL;
     bp_status status = bpi_st_writer_create(context, path, &writer);
     if (status == BP_STATUS_OK)
-        status = write_all(writer, trainer);
+        status = write_all(writer, (bp_trainer *)trainer); /* whose model may count its batches anew */
     bpi_st_writer_destroy(writer);
     return status;
 }
@@ -228,6 +227,7 @@ static bp_status take_over(bp_trainer *trainer, const staged *s)
     for (int64_t i = 0; i < trainer->model->layer_count; i++)
         trainer->model->layers[i].batches_tracked = s->batches[i];
     trainer->attempts = s->position[0];
+    trainer->batches = 0;
     trainer->epoch = s->position[1];
     trainer->step_in_epoch = s->position[2];
     trainer->data_rows = s->position[3];

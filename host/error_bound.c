@@ -82,7 +82,7 @@ static bp_status follow(bpi_follower *f, const bpi_source *source, int64_t first
 {
     bpi_backend *backend = f->trainer->context->backend;
     BPI_TRY(bpi_pass_plans(f->pass, f->rows, &f->set));
-    BPI_TRY(backend->ops->step_begin(backend, f->pass->state));
+    BPI_TRY(backend->ops->step_begin(backend, f->pass->state, NULL));
     BPI_TRY(bpi_pass_load(f->pass, source, NULL, first, f->rows));
     f->pass->first_row = 0;
     round_weights(f);

@@ -98,7 +98,7 @@ bp_status bp_evaluate(bp_model *model, const bp_data *data, bp_evaluation *evalu
     bpi_pass *pass;
     BPI_TRY(evaluation_pass(model, source->rows, &pass));
     bpi_targets targets = {bpi_uses_classes(model, source), source->rows};
-    BPI_TRY(backend->ops->step_begin(backend, pass->state));
+    BPI_TRY(backend->ops->step_begin(backend, pass->state, NULL));
     for (int64_t done = 0; done < source->rows; done += pass->rows) {
         int64_t part = source->rows - done < pass->rows ? source->rows - done : pass->rows;
         bpi_plan_set *set;

@@ -27,6 +27,18 @@ bpi_dropout_key bpi_dropout_key_of(const bpi_pass *pass, int64_t index)
     return (bpi_dropout_key){pass->dropout_seed, (uint64_t)index, pass->state, pass->first_row};
 }
 
+/* Running values that the block reads, in evaluation; that it moves, in a step; else none. */
+static void *running_at(const bpi_pass *pass, int64_t index)
+{
+    const bp_model *model = pass->model;
+    if (!pass->gradients)
+        return bpi_tensor_at(model, bpi_pass_parameters(pass), index);
+    if (!pass->moves_running || index < 0)
+        return NULL;
+    int64_t element = (int64_t)bpi_type_bytes(model->context->backend->traits.parameter_type);
+    return (char *)pass->running + (model->tensors[index].offset - model->parameter_count) * element;
+}
+
 /* What follows the product of a layer that runs in steps. */
 static bp_status finish_block(bpi_pass *pass, int64_t rows, int64_t index)
 {
@@ -34,7 +46,6 @@ static bp_status finish_block(bpi_pass *pass, int64_t rows, int64_t index)
     bpi_backend *backend = model->context->backend;
     const bpi_layer *layer = &model->layers[index];
     const bpi_pass_layer *kept = &pass->layers[index];
-    bool moves = pass->moves_running || !pass->gradients;
     void *parameters = bpi_pass_parameters(pass);
     if (layer->block.norm == BP_NORM_BATCH && pass->gradients && rows < 2)
         return BPI_FAIL(model->context, BP_STATUS_INVALID_ARGUMENT,
@@ -47,8 +58,8 @@ static bp_status finish_block(bpi_pass *pass, int64_t rows, int64_t index)
         .bias = bpi_block_adds_bias(pass, layer) ? bpi_tensor_at(model, parameters, layer->bias) : NULL,
         .gamma = bpi_tensor_at(model, parameters, layer->gamma),
         .beta = bpi_tensor_at(model, parameters, layer->beta),
-        .running_mean = moves ? bpi_tensor_at(model, parameters, layer->running_mean) : NULL,
-        .running_var = moves ? bpi_tensor_at(model, parameters, layer->running_var) : NULL,
+        .running_mean = running_at(pass, layer->running_mean),
+        .running_var = running_at(pass, layer->running_var),
         .mean = kept->mean,
         .inv_std = kept->inv_std,
         .key = bpi_dropout_key_of(pass, index),

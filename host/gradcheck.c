@@ -36,7 +36,7 @@ static bp_status loss_at(checker *c, double *parameter, double value, double *lo
     bpi_backend *backend = c->trainer->context->backend;
     double kept = *parameter;
     *parameter = value;
-    bp_status status = backend->ops->step_begin(backend, pass->state);
+    bp_status status = backend->ops->step_begin(backend, pass->state, NULL);
     if (status == BP_STATUS_OK)
         status = bpi_forward(pass, c->set);
     if (status == BP_STATUS_OK)

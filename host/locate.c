@@ -161,17 +161,30 @@ bp_status bpi_locate(bp_trainer *trainer, const bpi_source *source, const int64_
     return status != BP_STATUS_OK ? status : restored;
 }
 
+static bp_status locate(bp_trainer *trainer, const char *call, const bpi_source *source, int64_t first, int64_t rows,
+                        bp_nonfinite *place)
+{
+    bp_nonfinite found;
+    if (!place || place->struct_size < sizeof place->struct_size || place->struct_size > sizeof found)
+        return BPI_FAIL(trainer->context, BP_STATUS_INVALID_ARGUMENT, "%s: %s", call,
+                        place ? "place->struct_size is not that of bp_nonfinite" : "place is NULL");
+    BPI_TRY(bpi_locate(trainer, source, NULL, first, rows, &found));
+    found.struct_size = place->struct_size;
+    memcpy(place, &found, place->struct_size);
+    return BP_STATUS_OK;
+}
+
 bp_status bp_trainer_locate(bp_trainer *trainer, const float *x, const int64_t *classes, const float *targets,
                             int64_t rows, bp_nonfinite *place)
 {
     bpi_source source;
-    bp_nonfinite found;
     BPI_TRY(bpi_borrow(trainer, "bp_trainer_locate", x, classes, targets, rows, &source));
-    if (!place || place->struct_size < sizeof place->struct_size || place->struct_size > sizeof found)
-        return BPI_FAIL(trainer->context, BP_STATUS_INVALID_ARGUMENT, "bp_trainer_locate: %s",
-                        place ? "place->struct_size is not that of bp_nonfinite" : "place is NULL");
-    BPI_TRY(bpi_locate(trainer, &source, NULL, 0, rows, &found));
-    found.struct_size = place->struct_size;
-    memcpy(place, &found, place->struct_size);
-    return BP_STATUS_OK;
+    return locate(trainer, "bp_trainer_locate", &source, 0, rows, place);
+}
+
+bp_status bp_trainer_locate_data(bp_trainer *trainer, const bp_data *data, int64_t first, int64_t rows,
+                                 bp_nonfinite *place)
+{
+    BPI_TRY(bpi_choose(trainer, "bp_trainer_locate_data", data, NULL, first, rows));
+    return locate(trainer, "bp_trainer_locate_data", &data->source, first, rows, place);
 }

@@ -22,30 +22,32 @@ bp_status bpi_nonfinite_release(bp_trainer *trainer)
     return backend->ops->upload(backend, &state, sizeof state, trainer->pass->state);
 }
 
+/* A value of the batch on its way, and not of a parameter or a gradient. */
 static bool is_in_batch(const bp_nonfinite *place)
 {
     return place->found && !*place->tensor;
 }
 
-static void put_words(char *text, size_t size, const bp_nonfinite *place, int64_t sample)
+void bp_nonfinite_text(const bp_nonfinite *place, int64_t sample, char *text, size_t size)
 {
+    if (!place || !text || !size)
+        return;
     const char *value = isnan(place->value) ? "NaN" : place->value > 0.0 ? "infinity" : "-infinity";
     long long step = (long long)place->step, row = (long long)place->row, column = (long long)place->column;
-    int used;
+    char block[32] = "", data[48] = "";
+    if (place->block > 0)
+        snprintf(block, sizeof block, "block %lld, ", (long long)place->block);
+    if (sample >= 0)
+        snprintf(data, sizeof data, " (sample %lld of the data)", (long long)sample);
     if (!place->found)
         snprintf(text, size, "step %lld: the gradient overflowed, and no value on its way is other than finite", step);
-    else if (!is_in_batch(place))
+    else if (is_in_batch(place))
         snprintf(text, size,
-                 "step %lld: the first value that is not finite is %s in block %lld, %s %s, row %lld, "
-                 "column %lld",
-                 step, value, (long long)place->block, place->what, place->tensor, row, column);
-    else {
-        used = snprintf(text, size, "step %lld: the first value that is not finite is %s in ", step, value);
-        if (place->block > 0)
-            used += snprintf(text + used, size - (size_t)used, "block %lld, ", (long long)place->block);
-        snprintf(text + used, size - (size_t)used, "%s, row %lld of the batch (sample %lld of the data), column %lld",
-                 place->what, row, (long long)sample, column);
-    }
+                 "step %lld: the first value that is not finite is %s in %s%s, row %lld of the batch%s, column %lld",
+                 step, value, block, place->what, row, data, column);
+    else
+        snprintf(text, size, "step %lld: the first value that is not finite is %s in %s%s %s, row %lld, column %lld",
+                 step, value, block, place->what, place->tensor, row, column);
 }
 
 typedef struct batch {
@@ -84,11 +86,15 @@ static bp_status tell(bp_trainer *trainer, const bpi_source *source, const int64
     if (status == BP_STATUS_OK && b.targets_bytes)
         status = bpi_alloc(context, b.targets_bytes, "bp_train", (void **)&b.targets);
     if (status == BP_STATUS_OK) {
+        bp_model *model = trainer->model;
+        void *shown = model->shown;
         copy_rows(source, index, rows, &b);
         report->x = b.x;
         report->classes = b.classes;
         report->targets = b.targets;
+        model->shown = model->parameters; /* what the step began with, and not averages of it */
         options->nonfinite(options->nonfinite_user, report);
+        model->shown = shown;
     }
     bpi_free(context, b.x, b.x_bytes);
     bpi_free(context, b.classes, b.classes_bytes);
@@ -105,7 +111,7 @@ bp_status bpi_nonfinite_report(bp_trainer *trainer, const bpi_source *source, co
     BPI_TRY(bpi_locate(trainer, source, index, 0, rows, &report.place));
     if (is_in_batch(&report.place))
         report.sample = index[report.place.row];
-    put_words(words, sizeof words, &report.place, report.sample);
+    bp_nonfinite_text(&report.place, report.sample, words, sizeof words);
     if (options->nonfinite)
         BPI_TRY(tell(trainer, source, index, rows, options, &report));
     if (options->on_nonfinite == BP_NONFINITE_STOP)

@@ -19,18 +19,26 @@ static void *cut(void *memory, size_t bytes, size_t *used)
     return slice;
 }
 
-static size_t lay_out(const bp_trainer *trainer, bpi_observatory *o, bpi_observed_range **ranges)
+/* Places everything; with o->memory NULL it only measures. */
+static size_t lay_out(const bp_model *model, bpi_observatory *o, bpi_observed_range **ranges)
 {
-    bpi_backend *backend = trainer->context->backend;
+    bpi_backend *backend = model->context->backend;
+    o->args.tensors = model->tensor_count;
+    o->unit_count = counted_units(model);
     size_t used = 0, tensors = (size_t)o->args.tensors;
     *ranges = cut(o->memory, tensors * sizeof **ranges, &used);
     o->args.sums = cut(o->memory, tensors * sizeof *o->args.sums, &used);
     o->counts = cut(o->memory, (size_t)o->unit_count * sizeof *o->counts, &used);
-    o->args.scratch =
-        cut(o->memory,
-            backend->ops->observe_scratch_bytes(backend, trainer->model->parameter_count, trainer->model->tensor_count),
-            &used);
+    o->args.scratch = cut(
+        o->memory, backend->ops->observe_scratch_bytes(backend, model->parameter_count, model->tensor_count), &used);
     return used;
+}
+
+size_t bpi_observatory_bytes(const bp_model *model)
+{
+    bpi_observatory measured = {.memory = NULL};
+    bpi_observed_range *ranges;
+    return lay_out(model, &measured, &ranges);
 }
 
 /* The table holds the parameters in the order of their offsets. */
@@ -56,11 +64,9 @@ static bp_status build(bp_trainer *trainer, bpi_observatory *o)
     bp_context *context = trainer->context;
     bpi_backend *backend = context->backend;
     bpi_observed_range *ranges;
-    o->args.tensors = model->tensor_count;
-    o->unit_count = counted_units(model);
-    o->memory_bytes = lay_out(trainer, o, &ranges);
+    o->memory_bytes = lay_out(model, o, &ranges);
     BPI_TRY(backend->ops->allocate(backend, o->memory_bytes, &o->memory));
-    lay_out(trainer, o, &ranges);
+    lay_out(model, o, &ranges);
     o->args.ranges = ranges;
     BPI_TRY(upload_ranges(trainer, ranges));
     o->results_bytes = sizeof(bpi_step_state) + (size_t)o->args.tensors * sizeof(bpi_tensor_sums) +

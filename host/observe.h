@@ -40,6 +40,8 @@ typedef struct bpi_observation {
     const bp_warning *warnings;
 } bpi_observation;
 
+/* The backend's memory that it takes. */
+size_t bpi_observatory_bytes(const bp_model *model);
 void bpi_observatory_destroy(bp_trainer *trainer);
 
 /* Whether the step that begins is observed. */

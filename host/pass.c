@@ -173,6 +173,9 @@ static bp_status lay_out(bpi_pass *pass)
     BPI_TRY(cut(pass, rows * (double)pass->layers[model->layer_count - 1].ld, bpi_type_bytes(traits->parameter_type),
                 &used, &pass->targets));
     BPI_TRY(cut_layers(pass, widest, &used));
+    if (pass->gradients && model->has_batch_norm)
+        BPI_TRY(cut(pass, (double)(model->array_count - model->parameter_count), bpi_type_bytes(traits->parameter_type),
+                    &used, &pass->running));
     pass->bytes = used;
     return BP_STATUS_OK;
 }

@@ -50,6 +50,8 @@ typedef struct bpi_pass {
     int64_t *classes; /* [rows] */
     void *targets;    /* [rows, outputs], parameter_type */
     bpi_step_state *state;
+    void *running; /* [array_count - parameter_count] batch norm's running values, as the step at hand has moved them;
+                      NULL without gradients or batch norm */
     bpi_pass_layer *layers;
     void *delta[2]; /* error terms of two neighbouring layers, as wide as the widest; NULL without gradients */
     bpi_plan_set sets[BPI_PLAN_SETS];

@@ -25,8 +25,9 @@ static bp_status update(bp_trainer *trainer, bool observes)
                             .gradients = trainer->gradients,
                             .state1 = trainer->state1,
                             .state2 = trainer->state2,
+                            .whole = trainer->model->array_count,
+                            .running = trainer->pass->running,
                             .average = trainer->average,
-                            .averaged = trainer->model->array_count,
                             .weights = bpi_has_weight_copy(trainer->model) ? trainer->model->weights : NULL};
     if (observes)
         return bpi_observe_update(trainer, &args);
@@ -34,13 +35,27 @@ static bp_status update(bp_trainer *trainer, bool observes)
     return backend->ops->update(backend, &args);
 }
 
+/* Running values are moved in a copy, which the update takes over: a step that is skipped leaves them as they were. */
+static bp_status begin(bp_trainer *trainer, const bpi_part *part)
+{
+    const bp_model *model = trainer->model;
+    bpi_pass *pass = trainer->pass;
+    bpi_backend *backend = trainer->context->backend;
+    size_t element = bpi_type_bytes(backend->traits.parameter_type);
+    bpi_running running = {.kept = (char *)model->parameters + (size_t)model->parameter_count * element,
+                           .moved = pass->running,
+                           .count = model->array_count - model->parameter_count,
+                           .passes = (part->samples + pass->rows - 1) / pass->rows};
+    bool moves = part->updates && model->has_batch_norm;
+    return backend->ops->step_begin(backend, pass->state, moves ? &running : NULL);
+}
+
 bp_status bpi_part_body(bp_trainer *trainer, const bpi_plan_set *set, const bpi_part *part)
 {
     bpi_pass *pass = trainer->pass;
-    bpi_backend *backend = trainer->context->backend;
     bpi_targets targets = {part->classes, part->samples};
     if (part->first_row == 0)
-        BPI_TRY(backend->ops->step_begin(backend, pass->state));
+        BPI_TRY(begin(trainer, part));
     BPI_TRY(bpi_forward(pass, set));
     if (part->observes)
         BPI_TRY(bpi_observe_forward(trainer, part->rows, part->first_row > 0));
@@ -58,11 +73,21 @@ static int64_t part_place(const bp_model *model, int64_t first_row)
     return first_row > 0;
 }
 
-/* The batches that running values have followed: here, as a step that is replayed calls no operation. */
-static void count_batch(bpi_pass *pass)
+static void count_batches(bp_trainer *trainer, int64_t count)
 {
-    for (int64_t i = 0; pass->moves_running && i < pass->model->layer_count; i++)
-        pass->model->layers[i].batches_tracked += pass->model->layers[i].running_mean >= 0;
+    bp_model *model = trainer->model;
+    trainer->batches += count;
+    for (int64_t i = 0; i < model->layer_count; i++)
+        model->layers[i].batches_tracked += model->layers[i].running_mean >= 0 ? count : 0;
+}
+
+bp_status bpi_trainer_state(bp_trainer *trainer, bpi_step_state *state)
+{
+    bpi_backend *backend = trainer->context->backend;
+    BPI_TRY(backend->ops->download(backend, trainer->pass->state, sizeof *state, state));
+    if (trainer->model->has_batch_norm)
+        count_batches(trainer, state->batches - trainer->batches);
+    return BP_STATUS_OK;
 }
 
 static bp_status walk(bp_trainer *trainer, const bpi_source *source, const int64_t *index, int64_t first, int64_t rows,
@@ -84,7 +109,8 @@ static bp_status walk(bp_trainer *trainer, const bpi_source *source, const int64
         BPI_TRY(load(trainer, source, index ? index + done : NULL, first + done, here));
         pass->first_row = done;
         BPI_TRY(bpi_part_run(trainer, set, &part));
-        count_batch(pass);
+        if (pass->moves_running)
+            count_batches(trainer, 1); /* as if none were skipped: what the device says is heard later */
     }
     trainer->last_rows = rows;
     trainer->attempts += updates;

@@ -63,9 +63,8 @@ static int64_t rows_of_step(const run *r, int64_t step)
 static bp_status go_back(run *r)
 {
     bp_trainer *trainer = r->trainer;
-    bpi_backend *backend = trainer->context->backend;
     bpi_step_state state;
-    BPI_TRY(backend->ops->download(backend, trainer->pass->state, sizeof state, &state));
+    BPI_TRY(bpi_trainer_state(trainer, &state));
     for (int64_t back = 0; back <= state.held; back++) {
         trainer->step_in_epoch--;
         trainer->attempts--;

@@ -44,6 +44,8 @@ static bp_status check_numbers(bp_context *context, const bp_trainer_options *o)
         return wrong(context, "clip_value", o->clip_value, "above 0, or 0 for none");
     if (!within(o->ema_decay, 0.0, 1.0))
         return wrong(context, "ema_decay", o->ema_decay, "at least 0 and below 1");
+    if (o->steps_done < 0)
+        return wrong(context, "steps_done", (double)o->steps_done, "at least 0");
     if (o->warmup_steps < 0)
         return wrong(context, "warmup_steps", (double)o->warmup_steps, "at least 0");
     if (!within(o->schedule_gamma, 0.0, (double)INFINITY))
@@ -147,6 +149,9 @@ static bp_status build(bp_trainer *trainer, int64_t part_rows)
     if (trainer->options.plan)
         BPI_TRY(bpi_ways_plan(trainer->pass, trainer->options.plan));
     trainer->pass->dropout_seed = trainer->options.seed;
+    trainer->attempts = trainer->options.steps_done;
+    bpi_step_state state = {.step = trainer->options.steps_done};
+    BPI_TRY(backend->ops->upload(backend, &state, sizeof state, trainer->pass->state));
     return trainer->options.ema_decay > 0.0 ? bpi_average_create(trainer) : BP_STATUS_OK;
 }
 
@@ -261,9 +266,8 @@ bp_status bpi_borrow(bp_trainer *trainer, const char *call, const float *x, cons
     return BP_STATUS_OK;
 }
 
-/* The same over rows of a data set: the fit of the two, and every index. */
-static bp_status choose(bp_trainer *trainer, const char *call, const bp_data *data, const int64_t *index, int64_t first,
-                        int64_t rows)
+bp_status bpi_choose(bp_trainer *trainer, const char *call, const bp_data *data, const int64_t *index, int64_t first,
+                     int64_t rows)
 {
     bp_context *context = trainer ? trainer->context : NULL;
     if (!trainer || !data)
@@ -291,7 +295,7 @@ bp_status bp_trainer_step(bp_trainer *trainer, const float *x, const int64_t *cl
 bp_status bp_trainer_step_data(bp_trainer *trainer, const bp_data *data, const int64_t *index, int64_t first,
                                int64_t rows)
 {
-    BPI_TRY(choose(trainer, "bp_trainer_step_data", data, index, first, rows));
+    BPI_TRY(bpi_choose(trainer, "bp_trainer_step_data", data, index, first, rows));
     return bpi_step(trainer, &data->source, index, first, rows);
 }
 
@@ -305,7 +309,7 @@ bp_status bp_trainer_gradients(bp_trainer *trainer, const float *x, const int64_
 
 bp_status bp_trainer_gradients_data(bp_trainer *trainer, const bp_data *data, int64_t first, int64_t rows)
 {
-    BPI_TRY(choose(trainer, "bp_trainer_gradients_data", data, NULL, first, rows));
+    BPI_TRY(bpi_choose(trainer, "bp_trainer_gradients_data", data, NULL, first, rows));
     return bpi_step_gradients(trainer, &data->source, NULL, first, rows);
 }
 
@@ -323,8 +327,7 @@ bp_status bp_trainer_result(bp_trainer *trainer, bp_step_result *result)
         return BPI_FAIL(context, BP_STATUS_INVALID_ARGUMENT, "bp_trainer_result: %s is NULL",
                         trainer ? "result" : "trainer");
     bpi_step_state state;
-    bpi_backend *backend = context->backend;
-    BPI_TRY(backend->ops->download(backend, trainer->pass->state, sizeof state, &state));
+    BPI_TRY(bpi_trainer_state(trainer, &state));
     bool knows = bpi_knows_accuracy(trainer->model) && trainer->last_rows > 0;
     *result = (bp_step_result){.step = state.step,
                                .loss = state.loss_sum,

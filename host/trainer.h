@@ -49,6 +49,7 @@ struct bp_trainer {
     bpi_step_graph graphs[BPI_STEP_GRAPHS];
     int64_t graph_clock;
     int64_t attempts;                    /* steps begun, those that were skipped too */
+    int64_t batches;                     /* forward passes of them: as bpi_step_state.batches, where none was skipped */
     struct bpi_observatory *observatory; /* observe.h; NULL: nobody looks */
 };
 
@@ -78,6 +79,9 @@ bp_status bpi_step(bp_trainer *trainer, const bpi_source *source, const int64_t 
 bp_status bpi_step_gradients(bp_trainer *trainer, const bpi_source *source, const int64_t *index, int64_t first,
                              int64_t rows);
 
+/* The step's state out of the backend's memory, and the model's count of batches set right by it (step.c). */
+bp_status bpi_trainer_state(bp_trainer *trainer, bpi_step_state *state);
+
 /* What a step does with a part that was loaded (step.c); and the same, as a graph where the backend records one
  * (step_graph.c). */
 bp_status bpi_part_body(bp_trainer *trainer, const bpi_plan_set *set, const bpi_part *part);
@@ -88,6 +92,10 @@ void bpi_step_graphs_release(bp_trainer *trainer); /* they are recorded anew whe
  */
 bp_status bpi_borrow(bp_trainer *trainer, const char *call, const float *x, const int64_t *classes,
                      const float *targets, int64_t rows, bpi_source *source);
+
+/* Checks rows of a data set: their fit to the model, and every index. */
+bp_status bpi_choose(bp_trainer *trainer, const char *call, const bp_data *data, const int64_t *index, int64_t first,
+                     int64_t rows);
 
 /* The order of epoch `epoch` (from 0) over `count` samples: a permutation that (seed, epoch, count) decide. */
 void bpi_shuffle(uint64_t seed, int64_t epoch, int64_t count, int64_t *order);

@@ -1,6 +1,6 @@
 /* trainer_plan.c: the bytes that a trainer takes, and how many rows of a batch it walks at a time, from shapes alone,
  * before anything is allocated. */
-#include "host/trainer.h"
+#include "host/observe.h"
 
 /* A sixteenth of the device is left for evaluation and for what libraries take for themselves. */
 enum { DEVICE_RESERVE = 16 };
@@ -18,8 +18,10 @@ static bp_status plan_rows(bp_model *model, const bp_trainer_options *options, i
                              .optimizer_bytes = parameters * (size_t)states,
                              .activation_bytes = pass.memory,
                              .workspace_bytes = pass.workspace,
+                             .observe_bytes = options->observed ? bpi_observatory_bytes(model) : 0,
                              .part_rows = rows};
-    plan->total_bytes = plan->gradient_bytes + plan->optimizer_bytes + plan->activation_bytes + plan->workspace_bytes;
+    plan->total_bytes = plan->gradient_bytes + plan->optimizer_bytes + plan->activation_bytes + plan->workspace_bytes +
+                        plan->observe_bytes;
     return BP_STATUS_OK;
 }
 

@@ -30,7 +30,7 @@
 #include "backprop/train.h"
 #include "error.h"
 
-#define BPI_OPS_VERSION 5
+#define BPI_OPS_VERSION 6
 
 typedef enum bpi_type { BPI_TYPE_F64, BPI_TYPE_F32, BPI_TYPE_BF16, BPI_TYPE_U8 } bpi_type;
 
@@ -98,7 +98,7 @@ typedef struct bpi_hyper {
     bp_schedule schedule;
     int64_t warmup_steps, total_steps, schedule_step;
     double schedule_gamma;
-    double average_decay; /* of the moving averages */
+    double average_decay; /* of the moving averages, once they have warmed up: update */
     bpi_nonfinite_rule on_nonfinite;
 } bpi_hyper;
 
@@ -107,13 +107,24 @@ typedef struct bpi_step_state {
     int64_t step;       /* steps done */
     double loss_sum;    /* sum of the loss over this step's samples so far, times the scale given to `loss` */
     int64_t correct;    /* right classes so far */
+    int64_t passes;     /* forward passes of this step that move running values */
     double grad_norm;   /* written by update_prepare, as the rest below */
     double clip_factor; /* min(1, clip_norm / (grad_norm + 1e-6)), 1 where off */
     double lr;          /* of this step */
     double bias_correction1, bias_correction2; /* 1 - beta^step, for adam and adamw; 1 for sgd */
     int64_t nonfinite; /* 1: the gradients hold NaN or infinity; update then changes nothing and step stays */
     int64_t held;      /* steps since then that changed nothing either: BPI_NONFINITE_HOLD */
+    int64_t batches;   /* forward passes that the running values have followed: of the steps that were made */
 } bpi_step_state;
+
+/* Batch norm's running values while a step moves them: block_forward works on a copy, which update takes over where the
+ * step is made. Arrays in the backend's memory, parameter_type. */
+typedef struct bpi_running {
+    const void *kept; /* [count] as the last step that was made left them */
+    void *moved;      /* [count] the copy */
+    int64_t count;    /* a multiple of traits.alignment */
+    int64_t passes;   /* forward passes of the step: its parts */
+} bpi_running;
 
 /* ---------------------------------------------------------------- arguments of the larger operations */
 
@@ -284,11 +295,13 @@ typedef struct bpi_update_args {
     int64_t decayed;  /* the first so many of them get weight decay: a multiple of traits.alignment */
     void *parameters; /* in and out */
     const void *gradients;
-    void *state1;     /* momentum buffer, or first moment; NULL for sgd without momentum */
-    void *state2;     /* second moment; NULL for sgd */
-    void *average;    /* moving averages of the parameters and of what lies behind them; NULL: none wanted */
-    int64_t averaged; /* elements of average, >= count; where it is more, count is a multiple of traits.alignment */
-    void *weights;    /* out: as convert_weights would make it of the new parameters; NULL: not wanted */
+    void *state1;        /* momentum buffer, or first moment; NULL for sgd without momentum */
+    void *state2;        /* second moment; NULL for sgd */
+    int64_t whole;       /* elements of parameters, and of average, with the running values that lie behind the first
+                            `count`: >= count; where it is more, count is a multiple of traits.alignment */
+    const void *running; /* [whole - count] what becomes of the running values; NULL: they stay as they are */
+    void *average;       /* [whole] moving averages of the parameters and of the running values; NULL: none wanted */
+    void *weights;       /* out: as convert_weights would make it of the new parameters; NULL: not wanted */
 } bpi_update_args;
 
 /* ---------------------------------------------------------------- what an observed step is looked at for */
@@ -414,8 +427,9 @@ struct bpi_ops {
 
     /* ---- loss ---- */
 
-    /* step_begin: state->loss_sum = 0, state->correct = 0. */
-    bp_status (*step_begin)(bpi_backend *backend, bpi_step_state *state);
+    /* step_begin: state->loss_sum = 0, state->correct = 0, state->passes = running->passes, moved = kept; running NULL:
+     * nothing moves, passes = 0. */
+    bp_status (*step_begin)(bpi_backend *backend, bpi_step_state *state, const bpi_running *running);
 
     /* loss: value and error in one pass, always from z, in the stable form. */
     bp_status (*loss)(bpi_backend *backend, const bpi_loss_args *args);
@@ -423,15 +437,15 @@ struct bpi_ops {
     /* ---- update ---- */
 
     /* update_prepare: grad_norm over all gradients (clamped to +-clip_value first where that is on), clip factor,
-     * nonfinite, step + 1 (unless nonfinite), learning rate and bias corrections of this step, into the state. With
-     * BPI_NONFINITE_APPLY nonfinite stays 0; with BPI_NONFINITE_HOLD, where it is 1 before, held + 1 and nothing else.
-     * order     partial sums in f64: relative error of the norm <= count * 2^-53 */
+     * nonfinite, step + 1 and batches + passes (unless nonfinite), learning rate and bias corrections of this step,
+     * into the state. With BPI_NONFINITE_APPLY nonfinite stays 0; with BPI_NONFINITE_HOLD, where it is 1 before, held +
+     * 1 and nothing else. order     partial sums in f64: relative error of the norm <= count * 2^-53 */
     bp_status (*update_prepare)(bpi_backend *backend, const bpi_hyper *hyper, const void *gradients, int64_t count,
                                 bpi_step_state *state);
 
-    /* update: clamp, clip, decay and move all parameters, and their state, in one pass; and, in the same one,
-     * average += (1 - average_decay) (parameters - average), in the first step average = parameters. Nothing where
-     * state->nonfinite. */
+    /* update: clamp, clip, decay and move all parameters, and their state, in one pass; and, in the same one, take over
+     * the running values, and average = decay average + (1 - decay) parameters, running values included, with
+     * decay = min(average_decay, (1 + step) / (10 + step)), and 0 in step 1. Nothing where state->nonfinite. */
     bp_status (*update)(bpi_backend *backend, const bpi_update_args *args);
 
     /* ---- observed steps ---- */

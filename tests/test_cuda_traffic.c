@@ -233,3 +233,35 @@ Test(cuda_traffic, of_the_norm_and_the_update_is_4_and_12_to_28_bytes_a_paramete
     }
     bpt_close(device);
 }
+
+/* Batch norm's running values, copied at the beginning of a step and taken over at its end: 8 bytes each. */
+Test(cuda_traffic, of_running_values_is_each_array_once)
+{
+    enum { COUNT = 1 << 20 };
+    bpt_device *device = open_counted();
+    bpt_matrix kept = bpt_parameters(device, 1, COUNT, 0, numbers(13, COUNT));
+    bpt_matrix moved = bpt_parameters(device, 1, COUNT, 0, NULL);
+    bpi_step_state state = {.step = 3};
+    bpi_step_state *memory = bpt_upload(device, &state, sizeof state);
+    bpi_running running = {kept.view.data, moved.view.data, COUNT, 1};
+    bpt_reset_counts();
+    BPT_RUN(device, step_begin, memory, &running);
+    cr_assert_eq(device->ops->synchronize(device->backend), BP_STATUS_OK);
+    check("step_begin", quads);
+    cr_expect_eq(bpt_count("host", "kernel_launches"), 1);
+    device->ops->release(device->backend, memory, sizeof state);
+    bpt_release(&kept);
+    bpt_release(&moved);
+
+    const bpi_hyper *hyper = &bpt_optimizer_cases[0].hyper; /* 12 bytes a parameter, of few */
+    bpt_update_values values = bpt_update_random(BPI_TYPE_F32, hyper, 1024 + COUNT, 14);
+    values.count = values.decayed = 1024;
+    values.behind = COUNT;
+    values.running = (double *)(uintptr_t)numbers(15, COUNT);
+    bpt_reset_counts();
+    bpt_update_step(device, hyper, &values, &state);
+    check("update", quads);
+    int64_t update = bpt_count("update", "global_read_bytes") + bpt_count("update", "global_write_bytes");
+    cr_expect((double)update <= 8.04 * COUNT, "%g bytes a running value", (double)update / COUNT);
+    bpt_close(device);
+}

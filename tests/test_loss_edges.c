@@ -102,7 +102,7 @@ Test(loss_edges, parts_of_a_batch_add_up_and_step_begin_starts_anew)
             cr_assert(bpt_within(second.d_b[o], whole.d_b[o], 2.0 * bpi_gamma(device->roundoff.sum, 41)));
 
         bpi_step_state *state = bpt_upload(device, &second.state, sizeof second.state), after;
-        BPT_RUN(device, step_begin, state);
+        BPT_RUN(device, step_begin, state, NULL);
         bpt_download(device, state, sizeof after, &after);
         device->ops->release(device->backend, state, sizeof after);
         cr_assert(after.loss_sum == 0.0 && after.correct == 0, "%s: step_begin", device->target->name);

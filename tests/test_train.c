@@ -260,7 +260,49 @@ Test(train, plans_the_memory_that_it_takes)
         cr_expect_leq(taken, (double)plan.total_bytes + 65536.0, "%s: %.0f taken, %.0f planned", backends[b], taken,
                       (double)plan.total_bytes);
         cr_expect_geq(taken, 0.95 * (double)plan.total_bytes, "%s", backends[b]);
+        cr_expect_eq(plan.observe_bytes, 0, "%s", backends[b]);
         close_run(&r);
+    }
+}
+
+/* Of units and tensors by the thousand, so that the figures themselves are not lost in what is not counted. */
+Test(train, plans_the_memory_of_an_observed_trainer)
+{
+    for (size_t b = 0; b < sizeof backends / sizeof backends[0]; b++) {
+        counter c = {0};
+        run r = {0};
+        bp_status status = create_counted(&c, backends[b], &r.context);
+        bpt_ok(r.context, status, backends[b]);
+        bp_model_options model = {.struct_size = sizeof model, .inputs = 100, .layers = "6000:relu,20:relu,7"};
+        BPT_OK(r.context, bp_model_create(r.context, &model, &r.model));
+        bp_trainer_options options = {.struct_size = sizeof options, .batch = 8, .observed = true}, blind = options;
+        blind.observed = false;
+        bp_memory_plan plan, without;
+        BPT_OK(r.context, bp_trainer_plan(r.model, &options, &plan));
+        BPT_OK(r.context, bp_trainer_plan(r.model, &blind, &without));
+        cr_expect_eq(plan.total_bytes, without.total_bytes + plan.observe_bytes, "%s", backends[b]);
+        BPT_OK(r.context, bp_trainer_create(r.model, &options, &r.trainer));
+        int64_t before = c.live_bytes;
+        bp_observe_options observe = {.struct_size = sizeof observe, .every = 1};
+        BPT_OK(r.context, bp_trainer_observe(r.trainer, &observe));
+        double taken = (double)(c.live_bytes - before), planned = (double)plan.observe_bytes;
+        double figures = 8.0 * 6027.0 + 8192.0; /* the counts once more as they come back, and words of warnings */
+        cr_expect_leq(taken, planned + figures, "%s: %.0f taken, %.0f planned", backends[b], taken, planned);
+        cr_expect_geq(taken, planned, "%s: %.0f taken, %.0f planned", backends[b], taken, planned);
+        cr_expect_geq(planned, 8.0 * 6027.0, "%s: a count for each unit", backends[b]);
+        close_run(&r);
+
+        options.memory_limit = without.total_bytes; /* too little for the one, enough for the other */
+        blind.memory_limit = without.total_bytes;
+        bp_status refused;
+        bpt_ok(r.context, create_counted(&c, backends[b], &r.context), backends[b]);
+        BPT_OK(r.context, bp_model_create(r.context, &model, &r.model));
+        BPT_OK(r.context, bp_trainer_plan(r.model, &blind, &plan));
+        cr_expect_not(plan.memory_limited, "%s", backends[b]);
+        refused = bp_trainer_plan(r.model, &options, &plan);
+        cr_expect(refused == BP_STATUS_OUT_OF_MEMORY || plan.memory_limited, "%s", backends[b]);
+        bp_model_destroy(r.model);
+        bp_context_destroy(r.context);
     }
 }
 

@@ -133,15 +133,19 @@ static bpt_update_values with_average(bpi_type type, const bpi_hyper *hyper, int
     return values;
 }
 
-static void compare_averages(bpt_device *device, bpt_device *judge, const bpt_optimizer_case *what, int64_t count,
-                             int64_t behind)
+static void compare_averages(bpt_device *device, bpt_device *judge, const bpt_optimizer_case *what, int64_t step,
+                             int64_t count, int64_t behind)
 {
     bpi_hyper hyper = what->hyper;
     hyper.average_decay = 0.97;
+    /* of steps in the warm-up, and behind it: the largest of 0.03 and 9 / (10 + step) */
+    double weight = step < 291 ? 9.0 / (10.0 + (double)step) : 0.03;
     bpt_update_values before = with_average(device->backend->traits.parameter_type, &hyper, count, behind);
     bpt_update_values got = before, want = before, without = before;
     without.average = NULL;
-    bpi_step_state state = state_before(), of_judge = state_before(), of_without = state_before();
+    bpi_step_state state = state_before();
+    state.step = step - 1;
+    bpi_step_state of_judge = state, of_without = state;
     bpt_update_step(device, &hyper, &got, &state);
     bpt_update_step(judge, &hyper, &want, &of_judge);
     bpt_update_step(device, &hyper, &without, &of_without);
@@ -150,7 +154,7 @@ static void compare_averages(bpt_device *device, bpt_device *judge, const bpt_op
     double *bound = bpt_doubles(count + behind);
     for (int64_t k = 0; k < count + behind; ++k) {
         double off = fabs(got.parameters[k] - want.parameters[k]); /* judged above, by the update's own test */
-        bound[k] = bpi_average_bound(&device->roundoff, 0.03, before.average[k], want.parameters[k], off);
+        bound[k] = bpi_average_bound(&device->roundoff, weight, before.average[k], want.parameters[k], off);
     }
     bpt_compare(got.average, want.average, bound, count + behind, "%s %s averages", name, what->name);
 }
@@ -164,13 +168,97 @@ Test(update, averages_the_parameters_and_what_lies_behind_them_within_the_bound_
         bpt_device *device = bpt_open(bpt_target_at(t), 2);
         for (size_t n = 0; n < sizeof sizes / sizeof *sizes; ++n)
             for (int c = 0; c < BPT_OPTIMIZER_CASES; ++c) {
-                compare_averages(device, judge, &bpt_optimizer_cases[c], sizes[n][0], sizes[n][1]);
+                compare_averages(device, judge, &bpt_optimizer_cases[c], c % 2 ? 5 : 1000, sizes[n][0], sizes[n][1]);
                 bpt_clean();
             }
         bpt_close(device);
     }
     bpt_close(judge);
 }
+
+/* ---------------------------------------------------------------- running values */
+
+/* Where the step is made, what lies behind the parameters becomes `running`, bit for bit, and the average follows it.
+ */
+static void compare_running(bpt_device *device, const bpt_optimizer_case *what, int64_t count, int64_t behind,
+                            bool averages, bool nonfinite)
+{
+    bpi_type type = device->backend->traits.parameter_type;
+    bpi_hyper hyper = what->hyper;
+    bpt_random random = {107};
+    hyper.average_decay = 0.25; /* of step 5: below 6/15 */
+    bpt_update_values before = with_average(type, &hyper, count, behind);
+    before.running = bpt_uniform(&random, type, -1.0, 1.0, behind);
+    before.average = averages ? before.average : NULL;
+    if (nonfinite) {
+        before.gradients[count - 1] = (double)NAN;
+        before.running[0] = (double)NAN;
+    }
+    bpt_update_values got = before;
+    bpi_step_state state = state_before();
+    state.passes = 3;
+    state.batches = 40;
+    bpt_update_step(device, &hyper, &got, &state);
+    const char *name = device->target->name;
+    cr_assert(state.batches == (nonfinite ? 40 : 43) && state.passes == 3, "%s", name);
+    bpt_same_bits(got.parameters + count, nonfinite ? before.parameters + count : before.running, behind,
+                  "%s %s: running values", name, what->name);
+    double *bound = bpt_doubles(behind), *want = bpt_doubles(behind);
+    for (int64_t k = 0; averages && k < behind; ++k) {
+        double old = before.average[count + k];
+        want[k] = nonfinite ? old : old + 0.75 * (before.running[k] - old);
+        bound[k] = nonfinite ? 0.0 : bpi_average_bound(&device->roundoff, 0.75, old, before.running[k], 0.0);
+    }
+    if (averages)
+        bpt_compare(got.average + count, want, bound, behind, "%s %s: their averages", name, what->name);
+}
+
+Test(update, takes_running_values_over_where_the_step_is_made)
+{
+    /* within a chunk of the cpu backend, from one into the next, and more than one */
+    static const int64_t sizes[][2] = {{1000, 24}, {16376, 32}, {10000, 20003}};
+    for (int t = 0; bpt_target_at(t); ++t) {
+        bpt_device *device = bpt_open(bpt_target_at(t), 2);
+        for (size_t n = 0; n < sizeof sizes / sizeof *sizes; ++n)
+            for (int c = 0; c < BPT_OPTIMIZER_CASES; ++c)
+                for (int k = 0; k < 4; ++k) {
+                    compare_running(device, &bpt_optimizer_cases[c], sizes[n][0], sizes[n][1], k & 1, k & 2);
+                    bpt_clean();
+                }
+        bpt_close(device);
+    }
+}
+
+Test(update, step_begin_copies_running_values_and_counts_the_passes)
+{
+    for (int t = 0; bpt_target_at(t); ++t) {
+        bpt_device *device = bpt_open(bpt_target_at(t), 2);
+        for (int64_t count = 8; count <= 40008; count += 20000) {
+            bpt_random random = {108};
+            double *values = bpt_uniform(&random, device->backend->traits.parameter_type, -1.0, 1.0, count);
+            bpt_matrix kept = bpt_parameters(device, 1, count, 1, values),
+                       moved = bpt_parameters(device, 1, count, 1, NULL);
+            bpi_step_state state = state_before();
+            bpi_step_state *memory = bpt_upload(device, &state, sizeof state);
+            bpi_running running = {kept.view.data, moved.view.data, kept.view.ld, 3};
+            BPT_RUN(device, step_begin, memory, &running);
+            bpt_download(device, memory, sizeof state, &state);
+            cr_assert(state.loss_sum == 0.0 && state.correct == 0 && state.passes == 3 && state.step == 4, "%s",
+                      device->target->name);
+            bpt_same_bits(values, bpt_get(&moved), count, "%s", device->target->name);
+            BPT_RUN(device, step_begin, memory, NULL);
+            bpt_download(device, memory, sizeof state, &state);
+            cr_assert(state.passes == 0 && state.step == 4, "%s", device->target->name);
+            device->ops->release(device->backend, memory, sizeof state);
+            bpt_release(&kept);
+            bpt_release(&moved);
+            bpt_clean();
+        }
+        bpt_close(device);
+    }
+}
+
+/* ---------------------------------------------------------------- first averages, and steps that are not made */
 
 Test(update, copies_the_first_average_and_leaves_averages_where_a_gradient_is_not_finite)
 {

@@ -71,8 +71,9 @@ typedef struct bp_trainer_options {
     double schedule_gamma; /* 0: 0.1 */
     uint64_t seed;         /* of the shuffling and of dropout */
     bool decay_all;        /* weight decay on biases and on norms' parameters too, as torch.optim does by default */
-    /* > 0: keep moving averages of all tensors, running means and variances too: a += (1 - ema_decay) (value - a) in
-     * every step; the first copies (PyTorch's AveragedModel with use_buffers). [0, 1); 0: none. The model then shows
+    /* > 0: keep moving averages of all tensors, running means and variances too: a = d a + (1 - d) value in step t,
+     * d = min(ema_decay, (1 + t) / (10 + t)), so that a short training is not averaged with its beginning; the first
+     * step copies (PyTorch's AveragedModel with use_buffers, and such an avg_fn). [0, 1); 0: none. The model then shows
      * its averages: bp_evaluate, bp_model_predict, bp_model_save and bp_model_get_tensor see them, while steps go on
      * from the weights; what is written into the model goes into both. Once the trainer is destroyed, the model has the
      * averages alone. One such trainer a model. */
@@ -102,6 +103,9 @@ typedef struct bp_trainer_options {
      * errors    UNSUPPORTED (a backend with one way alone), INVALID_ARGUMENT (of another device, network, ...),
      * BAD_DATA (not such a file), IO */
     const char *plan;
+    bool observed;      /* bp_trainer_observe will be called: its memory is planned, and is a part of the limit */
+    int64_t steps_done; /* by another trainer: schedule, Adam's corrections and masks of dropout are those of the steps
+                           behind them; 0 */
 } bp_trainer_options;
 
 /* Plans all memory and all products for the model and the batch, and allocates. The model must outlive the trainer.
@@ -117,9 +121,10 @@ typedef struct bp_memory_plan {
     size_t optimizer_bytes;  /* with the moving averages */
     size_t activation_bytes; /* activations, error terms and one batch of inputs and targets */
     size_t workspace_bytes;
-    size_t total_bytes;  /* of the trainer: all above without the parameters */
-    int64_t part_rows;   /* samples that are walked at a time, at most the batch */
-    bool memory_limited; /* so few because of memory_limit, or of what the device has free */
+    size_t observe_bytes; /* of bp_trainer_observe, but for a few KiB of figures; 0 unless `observed` */
+    size_t total_bytes;   /* of the trainer: all above without the parameters */
+    int64_t part_rows;    /* samples that are walked at a time, at most the batch */
+    bool memory_limited;  /* so few because of memory_limit, or of what the device has free */
 } bp_memory_plan;
 
 BP_API bp_status bp_trainer_plan(const bp_model *model, const bp_trainer_options *options, bp_memory_plan *plan);
@@ -198,6 +203,13 @@ typedef struct bp_nonfinite {
  * errors    INVALID_ARGUMENT, OUT_OF_MEMORY, DEVICE */
 BP_API bp_status bp_trainer_locate(bp_trainer *trainer, const float *x, const int64_t *classes, const float *targets,
                                    int64_t rows, bp_nonfinite *place);
+/* The same on rows first, first + 1, ... of data. */
+BP_API bp_status bp_trainer_locate_data(bp_trainer *trainer, const bp_data *data, int64_t first, int64_t rows,
+                                        bp_nonfinite *place);
+
+/* What was found, in words, a line of less than 320 characters; sample: the row of the data that place->row is, -1:
+ * not told. */
+BP_API void bp_nonfinite_text(const bp_nonfinite *place, int64_t sample, char *text, size_t size);
 
 /* What bp_train does where a gradient holds NaN or infinity. X(ENUM, name) */
 #define BP_NONFINITE_LIST(X)                                                                                           \

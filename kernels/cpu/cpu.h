@@ -94,7 +94,7 @@ bp_status bpi_cpu_block_forward(bpi_backend *backend, const bpi_block_args *args
 bp_status bpi_cpu_block_backward(bpi_backend *backend, const bpi_block_grad_args *args);
 
 /* loss.c */
-bp_status bpi_cpu_step_begin(bpi_backend *backend, bpi_step_state *state);
+bp_status bpi_cpu_step_begin(bpi_backend *backend, bpi_step_state *state, const bpi_running *running);
 bp_status bpi_cpu_loss(bpi_backend *backend, const bpi_loss_args *args);
 
 /* chunks.c: notes a weight's gradient; runs one task for each chunk of arrays of max(count, more) elements, of which

@@ -5,11 +5,14 @@
 #include <assert.h>
 #include <string.h>
 
-bp_status bpi_cpu_step_begin(bpi_backend *backend, bpi_step_state *state)
+bp_status bpi_cpu_step_begin(bpi_backend *backend, bpi_step_state *state, const bpi_running *running)
 {
     bpi_cpu_of(backend)->made_count = 0;
     state->loss_sum = 0.0;
     state->correct = 0;
+    state->passes = running ? running->passes : 0;
+    if (running)
+        memcpy(running->moved, running->kept, (size_t)running->count * sizeof(float));
     return BP_STATUS_OK;
 }
 

@@ -59,8 +59,10 @@ bp_status bpi_cpu_prepare(bpi_cpu *cpu, const bpi_hyper *hyper, const float *gra
     state->lr = bpi_learning_rate(hyper, state->step);
     state->bias_correction1 = adaptive ? bpi_bias_correction(hyper->beta1, next) : 1.0;
     state->bias_correction2 = adaptive ? bpi_bias_correction(hyper->beta2, next) : 1.0;
-    if (!nonfinite)
+    if (!nonfinite) {
         state->step = next;
+        state->batches += state->passes;
+    }
     return BP_STATUS_OK;
 }
 
@@ -90,8 +92,9 @@ typedef struct move {
     const bpi_cpu_loops *loops;
     bpi_cpu_move decayed, plain; /* the same but for the decay */
     int64_t decayed_count, count;
+    int64_t whole; /* elements to walk: count where there are neither averages nor running values */
+    const float *running;
     float *average;
-    int64_t averaged;
     uint16_t *weights; /* NULL: no bf16 copy is wanted */
     bool still;        /* nothing moves: the gradients are not finite */
     const bpi_observe_args *observe;
@@ -104,10 +107,13 @@ static void move_chunk(const move *work, int64_t chunk, int64_t first, int64_t e
         work->loops->update(&work->decayed, first, border - first);
     if (border < end)
         work->loops->update(&work->plain, border, end - border);
+    int64_t behind = first > work->count ? first : work->count, last = first + chunk_count(work->whole, chunk);
+    if (work->running && behind < last)
+        memcpy(work->plain.parameters + behind, work->running + (behind - work->count),
+               (size_t)(last - behind) * sizeof *work->running);
     /* while the chunk is in the cache */
     if (work->average)
-        work->loops->average(&work->plain.scalars, chunk_count(work->averaged, chunk), work->plain.parameters + first,
-                             work->average + first);
+        work->loops->average(&work->plain.scalars, last - first, work->plain.parameters + first, work->average + first);
     if (work->weights && first < end)
         work->loops->shorten(end - first, work->plain.parameters + first, work->weights + first);
 }
@@ -116,7 +122,7 @@ static void update_chunk(void *context, int64_t chunk, int thread)
 {
     const move *work = context;
     int64_t first = chunk * BPI_CPU_CHUNK, end = first + BPI_CPU_CHUNK;
-    end = end < work->count ? end : work->count; /* before `first` where only averages are left */
+    end = end < work->count ? end : work->count; /* before `first` where only running values are left */
     const float *parameters = work->plain.parameters;
     float *before = NULL;
     if (work->observe && first < end) {
@@ -144,14 +150,15 @@ bp_status bpi_cpu_move_parameters(bpi_cpu *cpu, const bpi_update_args *args, con
                              .state2 = args->state2},
                  .decayed_count = args->decayed,
                  .count = args->count,
+                 .whole = args->average || args->running ? args->whole : args->count,
+                 .running = args->running,
                  .average = args->average,
-                 .averaged = args->average ? args->averaged : args->count,
                  .weights = args->weights,
                  .still = args->state->nonfinite,
                  .observe = observe};
     work.plain = work.decayed;
     work.plain.scalars = scalars_of(args->hyper, args->state, 0.0);
-    bpi_cpu_run_chunks(cpu, args->gradients, args->count, work.averaged, cpu->workspace, update_chunk, &work);
+    bpi_cpu_run_chunks(cpu, args->gradients, args->count, work.whole, cpu->workspace, update_chunk, &work);
     return BP_STATUS_OK;
 }
 

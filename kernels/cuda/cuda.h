@@ -182,7 +182,7 @@ bp_status bpi_cuda_block_forward(bpi_backend *backend, const bpi_block_args *arg
 bp_status bpi_cuda_block_backward(bpi_backend *backend, const bpi_block_grad_args *args);
 
 /* step.c: what goes through the step's state */
-bp_status bpi_cuda_step_begin(bpi_backend *backend, bpi_step_state *state);
+bp_status bpi_cuda_step_begin(bpi_backend *backend, bpi_step_state *state, const bpi_running *running);
 bp_status bpi_cuda_loss(bpi_backend *backend, const bpi_loss_args *args);
 bp_status bpi_cuda_update_prepare(bpi_backend *backend, const bpi_hyper *hyper, const void *gradients, int64_t count,
                                   bpi_step_state *state);

@@ -67,6 +67,7 @@ cudaError_t bpi_cuda_run_loss(cudaStream_t stream, bpi_type type, const bpi_loss
 /* update.cu */
 cudaError_t bpi_cuda_run_norm(cudaStream_t stream, const bpi_hyper *hyper, const float *gradients, int64_t count,
                               void *workspace, bpi_step_state *state);
+cudaError_t bpi_cuda_run_step_begin(cudaStream_t stream, bpi_step_state *state, const bpi_running *running);
 cudaError_t bpi_cuda_run_update(cudaStream_t stream, const bpi_update_args *args);
 /* the second half of run_norm, on the partial sums that stand in the workspace */
 cudaError_t bpi_cuda_run_norm_finish(cudaStream_t stream, const bpi_hyper *hyper, int64_t count, const void *workspace,

@@ -4,13 +4,19 @@
 
 #include <assert.h>
 
-/* loss_sum and correct are neighbours: one memset. */
-_Static_assert(offsetof(bpi_step_state, correct) == offsetof(bpi_step_state, loss_sum) + sizeof(double),
-               "step_begin clears both at once");
+/* loss_sum, correct and passes are neighbours: one memset. */
+_Static_assert(offsetof(bpi_step_state, grad_norm) - offsetof(bpi_step_state, loss_sum) ==
+                   sizeof(double) + 2 * sizeof(int64_t),
+               "step_begin clears all three at once");
 
-bp_status bpi_cuda_step_begin(bpi_backend *backend, bpi_step_state *state)
+bp_status bpi_cuda_step_begin(bpi_backend *backend, bpi_step_state *state, const bpi_running *running)
 {
-    return bpi_cuda_zero(backend, &state->loss_sum, sizeof state->loss_sum + sizeof state->correct);
+    if (!running)
+        return bpi_cuda_zero(backend, &state->loss_sum,
+                             offsetof(bpi_step_state, grad_norm) - offsetof(bpi_step_state, loss_sum));
+    assert((uintptr_t)running->kept % 16 == 0 && (uintptr_t)running->moved % 16 == 0 && running->count % 4 == 0);
+    BPI_CUDA_TRY(backend->error, bpi_cuda_run_step_begin(bpi_cuda_of(backend)->lanes[0], state, running));
+    return BP_STATUS_OK;
 }
 
 bp_status bpi_cuda_loss(bpi_backend *backend, const bpi_loss_args *args)

@@ -60,8 +60,10 @@ __device__ static void prepare(const bpi_hyper &hyper, double sum, bool nonfinit
     state->lr = bpi_learning_rate(&hyper, state->step);
     state->bias_correction1 = adaptive ? bpi_bias_correction(hyper.beta1, next) : 1.0;
     state->bias_correction2 = adaptive ? bpi_bias_correction(hyper.beta2, next) : 1.0;
-    if (!nonfinite)
+    if (!nonfinite) {
         state->step = next;
+        state->batches += state->passes;
+    }
 }
 
 /* norm_finish: the norm, clip factor, learning rate, bias corrections and step counter, into the step's state.
@@ -114,6 +116,32 @@ extern "C" cudaError_t bpi_cuda_run_norm(cudaStream_t stream, const bpi_hyper *h
     return code == cudaSuccess ? bpi_cuda_run_norm_finish(stream, hyper, count, workspace, state) : code;
 }
 
+/* ---- the beginning of a step with batch norm ---- */
+
+/* step_begin: the copy of the running values that the step moves; and the state's sums at 0.
+ * grid   (bpi_cuda_blocks_of count), block (256): a warp reads and writes 512 neighbouring bytes
+ * moves  8 bytes a running value, writes 24 of the state
+ * order  element by element
+ * edges  count is a multiple of 4 */
+BPI_CUDA_KERNEL step_begin(bpi_step_state *state, bpi_running running)
+{
+    const int64_t first = 4 * ((int64_t)blockIdx.x * BPI_CUDA_THREADS + threadIdx.x);
+    if (first == 0) {
+        state->loss_sum = 0.0;
+        state->correct = 0;
+        state->passes = running.passes;
+    }
+    for (int64_t k = first; k < running.count; k += 4 * (int64_t)gridDim.x * BPI_CUDA_THREADS)
+        write_cells<4>(static_cast<float *>(running.moved), k, running.count,
+                       read_cells<4>(static_cast<const float *>(running.kept), k, running.count));
+}
+
+extern "C" cudaError_t bpi_cuda_run_step_begin(cudaStream_t stream, bpi_step_state *state, const bpi_running *running)
+{
+    step_begin<<<(unsigned)bpi_cuda_blocks_of(running->count), BPI_CUDA_THREADS, 0, stream>>>(state, *running);
+    return cudaGetLastError();
+}
+
 /* ---- the optimisers ---- */
 
 enum rule { RULE_SGD, RULE_MOMENTUM, RULE_NESTEROV, RULE_ADAM, RULE_ADAMW };
@@ -159,8 +187,9 @@ struct move {
     float *parameters;
     const float *gradients;
     float *state1, *state2;
+    const float *running;   /* what becomes of the elements behind count; NULL: nothing */
     float *average;         /* NULL: none */
-    int64_t span;           /* elements of average; without one, count */
+    int64_t span;           /* elements to walk: count where there are neither averages nor running values */
     bpi_cuda_bf16 *weights; /* NULL: not wanted */
 };
 
@@ -175,10 +204,24 @@ __device__ __forceinline__ void average_cells(const move &work, int64_t k, const
     write_cells<W>(work.average, k, work.span, average);
 }
 
+/* Behind the parameters: running values, which are taken over and averaged. */
+template <int W>
+__device__ __forceinline__ void move_running(const move &work, int64_t k, const bpi_update_scalars &scalars)
+{
+    bpi_cuda_cells<W> values;
+    if (work.running) {
+        values = read_cells<W>(work.running, k - work.count, work.span - work.count);
+        write_cells<W>(work.parameters, k, work.span, values);
+    } else
+        values = read_cells<W>(work.parameters, k, work.span);
+    if (work.average)
+        average_cells<W>(work, k, values, scalars);
+}
+
 /* update: clamp, clip, decay and move all parameters and their state: see ops.h.
  * grid   (bpi_cuda_blocks_of span), block (256): a warp reads 512 neighbouring bytes of each array
- * moves  adam, adamw 28 bytes a parameter, momentum 20, sgd 12, 8 more for an average, 2 for weights in bf16; bound by
- *        memory; four arrays are four loads in flight
+ * moves  adam, adamw 28 bytes a parameter, momentum 20, sgd 12, 8 more for an average, 2 for weights in bf16; 8 a
+ *        running value; bound by memory; four arrays are four loads in flight
  * order  element by element; the step's scalars are read and worked out once a block, in double
  * edges  count not a multiple of 4: the last thread takes single elements; decayed is one: no four are split by it;
  *        nonfinite gradients: nothing else is read
@@ -200,8 +243,8 @@ static __global__ void __launch_bounds__(BPI_CUDA_THREADS, 1) update(bpi_hyper h
     const float weight_decay = scalars.weight_decay, lr_weight_decay = scalars.lr_weight_decay;
     const int64_t step = (int64_t)gridDim.x * BPI_CUDA_THREADS * W;
     for (int64_t k = ((int64_t)blockIdx.x * BPI_CUDA_THREADS + threadIdx.x) * W; k < work.span; k += step) {
-        if (k >= work.count) { /* behind the parameters: only averaged */
-            average_cells<W>(work, k, read_cells<W>(work.parameters, k, work.span), scalars);
+        if (k >= work.count) {
+            move_running<W>(work, k, scalars);
             continue;
         }
         scalars.weight_decay = k < work.decayed ? weight_decay : 0.0f;
@@ -236,7 +279,7 @@ template <rule RULE> static void launch(cudaStream_t stream, const bpi_hyper &hy
 {
     const dim3 grid((unsigned)bpi_cuda_blocks_of(work.span)), block(BPI_CUDA_THREADS);
     if (in_quads(work.parameters) && in_quads(work.gradients) && in_quads(work.state1) && in_quads(work.state2) &&
-        in_quads(work.average) && in_quads(work.weights))
+        in_quads(work.running) && in_quads(work.average) && in_quads(work.weights))
         update<RULE, 4><<<grid, block, 0, stream>>>(hyper, work);
     else
         update<RULE, 1><<<grid, block, 0, stream>>>(hyper, work);
@@ -252,8 +295,9 @@ extern "C" cudaError_t bpi_cuda_run_update(cudaStream_t stream, const bpi_update
                        static_cast<const float *>(args->gradients),
                        static_cast<float *>(args->state1),
                        static_cast<float *>(args->state2),
+                       static_cast<const float *>(args->running),
                        static_cast<float *>(args->average),
-                       args->average ? args->averaged : args->count,
+                       args->average || args->running ? args->whole : args->count,
                        static_cast<bpi_cuda_bf16 *>(args->weights)};
     switch (hyper.optimizer) {
     case BP_OPTIMIZER_SGD:

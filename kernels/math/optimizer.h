@@ -122,10 +122,13 @@ BPI_MATH_FN bpi_updated bpi_adam_move(float p, float g, float m, float v, const 
     return next;
 }
 
-/* 1 in step 1: the first average is the first value, as in torch.optim.swa_utils.AveragedModel. */
+/* 1 in step 1: the first average is the first value. Then 9 / (10 + step), until 1 - average_decay is more: as
+ * tf.train.ExponentialMovingAverage with num_updates, so that early values are not kept for 1 / (1 - average_decay)
+ * steps. */
 BPI_MATH_FN double bpi_average_weight(double average_decay, int64_t step)
 {
-    return step > 1 ? 1.0 - average_decay : 1.0;
+    double weight = 1.0 - average_decay, warm_up = 9.0 / (10.0 + (double)step);
+    return step <= 1 ? 1.0 : weight > warm_up ? weight : warm_up;
 }
 
 /* average + weight (value - average), which rounds a weight of 0.001 and not 0.999; exactly the value where that is 1.

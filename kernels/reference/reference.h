@@ -60,7 +60,7 @@ bp_status bpi_reference_bias_grad(bpi_backend *backend, bpi_matrix delta, bool a
 bp_status bpi_reference_block_forward(bpi_backend *backend, const bpi_block_args *args);
 bp_status bpi_reference_block_backward(bpi_backend *backend, const bpi_block_grad_args *args);
 
-bp_status bpi_reference_step_begin(bpi_backend *backend, bpi_step_state *state);
+bp_status bpi_reference_step_begin(bpi_backend *backend, bpi_step_state *state, const bpi_running *running);
 bp_status bpi_reference_loss(bpi_backend *backend, const bpi_loss_args *args);
 bp_status bpi_reference_update_prepare(bpi_backend *backend, const bpi_hyper *hyper, const void *gradients,
                                        int64_t count, bpi_step_state *state);

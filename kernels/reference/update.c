@@ -5,11 +5,14 @@
 #include <assert.h>
 #include <math.h>
 
-bp_status bpi_reference_step_begin(bpi_backend *backend, bpi_step_state *state)
+bp_status bpi_reference_step_begin(bpi_backend *backend, bpi_step_state *state, const bpi_running *running)
 {
     (void)backend;
     state->loss_sum = 0.0;
     state->correct = 0;
+    state->passes = running ? running->passes : 0;
+    for (int64_t k = 0; running && k < running->count; ++k)
+        ((double *)running->moved)[k] = ((const double *)running->kept)[k];
     return BP_STATUS_OK;
 }
 
@@ -66,8 +69,10 @@ bp_status bpi_reference_update_prepare(bpi_backend *backend, const bpi_hyper *hy
     state->lr = bpi_reference_learning_rate(hyper, state->step);
     state->bias_correction1 = adaptive ? 1.0 - pow(hyper->beta1, next) : 1.0;
     state->bias_correction2 = adaptive ? 1.0 - pow(hyper->beta2, next) : 1.0;
-    if (!state->nonfinite)
+    if (!state->nonfinite) {
         state->step += 1;
+        state->batches += state->passes;
+    }
     return BP_STATUS_OK;
 }
 
@@ -97,12 +102,19 @@ static void adam(const bpi_hyper *hyper, const bpi_step_state *state, double wei
     *parameter -= state->lr / state->bias_correction1 * *moment1 / (root + hyper->epsilon);
 }
 
+/* A decay that grows with the steps, as tf.train.ExponentialMovingAverage has it with num_updates. */
+static double average_decay(const bpi_update_args *args)
+{
+    double step = (double)args->state->step;
+    return step > 1.0 ? fmin(args->hyper->average_decay, (1.0 + step) / (10.0 + step)) : 0.0;
+}
+
 static void average(const bpi_update_args *args)
 {
-    double decay = args->state->step > 1 ? args->hyper->average_decay : 0.0;
+    double decay = average_decay(args);
     const double *values = args->parameters;
     double *averages = args->average;
-    for (int64_t k = 0; k < args->averaged; ++k)
+    for (int64_t k = 0; k < args->whole; ++k)
         averages[k] = decay * averages[k] + (1.0 - decay) * values[k];
 }
 
@@ -122,6 +134,8 @@ bp_status bpi_reference_update(bpi_backend *backend, const bpi_update_args *args
         else
             adam(hyper, state, weight_decay, gradient, &parameters[k], &state1[k], &state2[k]);
     }
+    for (int64_t k = args->count; args->running && k < args->whole; ++k)
+        parameters[k] = ((const double *)args->running)[k - args->count];
     if (args->average)
         average(args);
     return BP_STATUS_OK;

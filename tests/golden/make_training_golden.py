@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Makes training.json: whole networks that PyTorch trains for some steps in double precision, every parameter after each;
-with "ema_decay", what torch.optim.swa_utils.AveragedModel makes of them instead, running statistics too.
+with "ema_decay", what torch.optim.swa_utils.AveragedModel makes of them instead, running statistics too, with a decay
+that warms up.
 
 Weight decay as PyTorch's parameter groups have it: one group with decay for the weights of the linear layers, one
 without for biases and norms; or one group of all. The reference backend is held to them, step by step, by
@@ -28,7 +29,7 @@ CASES = {
     "adam": {"optimizer": "adam", "lr": 0.02, "weight_decay": 0.3},
     "adamw": {"optimizer": "adamw", "lr": 0.02, "weight_decay": 0.5},
     "sgd_ema": {"optimizer": "sgd", "lr": 0.1, "weight_decay": 0.1, "ema_decay": 0.8},
-    "adamw_ema": {"optimizer": "adamw", "lr": 0.02, "weight_decay": 0.5, "ema_decay": 0.5},
+    "adamw_ema": {"optimizer": "adamw", "lr": 0.02, "weight_decay": 0.5, "ema_decay": 0.3},
     "momentum_decay_all": {"optimizer": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 0.1, "decay_all": True},
     "adam_decay_all": {"optimizer": "adam", "lr": 0.02, "weight_decay": 0.3, "decay_all": True},
     "adamw_decay_all": {"optimizer": "adamw", "lr": 0.02, "weight_decay": 0.5, "decay_all": True},
@@ -59,8 +60,13 @@ def optimizer_of(network, settings):
 
 
 def averaged(network, decay):
-    return torch.optim.swa_utils.AveragedModel(
-        network, avg_fn=lambda average, value, count: decay * average + (1 - decay) * value, use_buffers=True)
+    """The first update copies; from then on with the decay that grows, min(decay, (1 + step) / (10 + step)): 0.8 is not
+    reached in these steps, 0.3 in the third."""
+    def average_of(average, value, count):
+        step = int(count) + 1
+        now = min(decay, (1 + step) / (10 + step))
+        return now * average + (1 - now) * value
+    return torch.optim.swa_utils.AveragedModel(network, avg_fn=average_of, use_buffers=True)
 
 
 def values_of(network, buffers):

@@ -82,6 +82,7 @@ void bpt_update_apply(bpt_device *device, const bpi_hyper *hyper, bpt_update_val
     int64_t whole = values->count + values->behind;
     bpt_matrix parameters = bpt_parameters(device, 1, whole, 1, values->parameters);
     bpt_matrix average = bpt_parameters(device, 1, whole, 1, values->average);
+    bpt_matrix running = bpt_parameters(device, 1, values->behind > 0 ? values->behind : 1, 1, values->running);
     bpt_matrix gradients = bpt_parameters(device, 1, values->count, 1, values->gradients);
     bpt_matrix state1 = bpt_parameters(device, 1, values->count, 1, values->state1);
     bpt_matrix state2 = bpt_parameters(device, 1, values->count, 1, values->state2);
@@ -94,10 +95,12 @@ void bpt_update_apply(bpt_device *device, const bpi_hyper *hyper, bpt_update_val
                             .decayed = values->decayed < values->count ? values->decayed : values->count,
                             .parameters = parameters.view.data,
                             .gradients = gradients.view.data};
-    if (values->average) {
+    if (values->average)
         args.average = average.view.data;
-        args.averaged = parameters.view.ld;
-    }
+    if (values->running)
+        args.running = running.view.data;
+    if (values->average || values->running)
+        args.whole = parameters.view.ld;
     if (copies)
         args.weights = weights.view.data;
     args.state1 = values->state1 ? state1.view.data : NULL;
@@ -117,6 +120,7 @@ void bpt_update_apply(bpt_device *device, const bpi_hyper *hyper, bpt_update_val
     bpt_release(&weights);
     bpt_release(&parameters);
     bpt_release(&average);
+    bpt_release(&running);
     bpt_release(&gradients);
     bpt_release(&state1);
     bpt_release(&state2);

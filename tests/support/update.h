@@ -20,6 +20,7 @@ typedef struct bpt_update_values {
     double *parameters, *gradients, *state1, *state2;
     int64_t behind;  /* elements of average beyond count, of parameters too */
     double *average; /* [count + behind]; NULL: none */
+    double *running; /* [behind] what becomes of the parameters beyond count; NULL: they stay */
 } bpt_update_values;
 
 /* How many arrays of state the settings need: 0 for sgd without momentum. */
