@@ -6,6 +6,7 @@
  *   d inv_std = -inv_std / 2 * d var / (var + epsilon)
  *   delta_k   = inv_std (g_k - S1 / M - xhat_k S2 / M),  g = dL/d xhat, S1 = sum g, S2 = sum g xhat. */
 #include "host/error_follow.h"
+#include "kernels/bounds_block.h"
 #include "kernels/math/philox.h"
 
 /* ---------------------------------------------------------------- groups */
@@ -73,6 +74,33 @@ static statistics measure(const bpi_follower *f, const bpi_followed_layer *own, 
     return s;
 }
 
+static statistics statistics_of(const bpi_follower *f, int64_t index, const groups *g, int64_t group)
+{
+    const bpi_layer *layer = &f->model->layers[index];
+    if (g->columns && f->evaluates)
+        return (statistics){vector_of(f, layer->running_mean)[group], 0.0, vector_of(f, layer->running_var)[group],
+                            0.0};
+    return measure(f, &f->layers[index], g, group);
+}
+
+static double *running_bound(const bpi_follower *f, int64_t tensor)
+{
+    return f->bounds->running + (f->model->tensors[tensor].offset - f->model->parameter_count);
+}
+
+/* Of the running values after the batch, whose variance is the unbiased one: one rounding more. */
+static void follow_running(bpi_follower *f, int64_t index, int64_t o, int64_t members, const statistics *s)
+{
+    const bpi_layer *layer = &f->model->layers[index];
+    double momentum = bpi_block_spec_of(layer).norm_momentum, correction = (double)members / (double)(members - 1);
+    double e_mean = BPI_ERROR_MULTIPLE * s->e_mean;
+    double e_var = correction * (BPI_ERROR_MULTIPLE * s->e_var + f->r.sum * s->var);
+    running_bound(f, layer->running_mean)[o] =
+        bpi_norm_running_bound(&f->r, momentum, vector_of(f, layer->running_mean)[o], s->mean, e_mean);
+    running_bound(f, layer->running_var)[o] =
+        bpi_norm_running_bound(&f->r, momentum, vector_of(f, layer->running_var)[o], correction * s->var, e_var);
+}
+
 void bpi_follow_norm(bpi_follower *f, int64_t index)
 {
     const bpi_layer *layer = &f->model->layers[index];
@@ -81,7 +109,9 @@ void bpi_follow_norm(bpi_follower *f, int64_t index)
     groups g = groups_of(f, index);
     double epsilon = bpi_block_spec_of(layer).norm_epsilon, u = f->r.sum;
     for (int64_t group = 0; group < g.count; group++) {
-        statistics s = measure(f, own, &g, group);
+        statistics s = statistics_of(f, index, &g, group);
+        if (g.columns && !f->evaluates)
+            follow_running(f, index, group, g.members, &s);
         double inv_std = 1.0 / sqrt(s.var + epsilon);
         double relative = hypot(0.5 * s.e_var / (s.var + epsilon), 3.0 * u);
         own->inv_std[group] = inv_std;
@@ -109,7 +139,7 @@ static double dropout_factor(const bpi_follower *f, int64_t index, int64_t b, in
 {
     const bpi_layer *layer = &f->model->layers[index];
     double p = (double)layer->block.dropout;
-    if (!(p > 0.0))
+    if (!(p > 0.0) || f->evaluates)
         return 1.0;
     bpi_dropout_key key = bpi_dropout_key_of(f->pass, index);
     uint64_t stream = (uint64_t)key.state->step << 16 | key.layer;

@@ -78,10 +78,10 @@ static void round_weights(bpi_follower *f)
     }
 }
 
-static bp_status follow(bpi_follower *f, const bpi_source *source, int64_t first)
+/* The batch, and the scales of all that the forward pass makes of it. */
+static bp_status follow_forward(bpi_follower *f, const bpi_source *source, int64_t first)
 {
     bpi_backend *backend = f->trainer->context->backend;
-    BPI_TRY(bpi_pass_plans(f->pass, f->rows, &f->set));
     BPI_TRY(backend->ops->step_begin(backend, f->pass->state, NULL));
     BPI_TRY(bpi_pass_load(f->pass, source, NULL, first, f->rows));
     f->pass->first_row = 0;
@@ -90,6 +90,13 @@ static bp_status follow(bpi_follower *f, const bpi_source *source, int64_t first
     BPI_TRY(bpi_forward(f->pass, f->set));
     for (int64_t i = 0; i < f->model->layer_count; i++)
         BPI_TRY(bpi_follow_forward(f, i));
+    return BP_STATUS_OK;
+}
+
+static bp_status follow(bpi_follower *f, const bpi_source *source, int64_t first)
+{
+    BPI_TRY(bpi_pass_plans(f->pass, f->rows, &f->set));
+    BPI_TRY(follow_forward(f, source, first));
     follow_loss(f);
     bpi_gradient_sink sink = {f->trainer->gradients, false};
     int64_t last = f->model->layer_count - 1;
@@ -170,36 +177,83 @@ static bp_status make_arrays(bpi_follower *f)
     return BP_STATUS_OK;
 }
 
-bp_status bpi_gradient_bounds_of(bp_trainer *trainer, bp_precision precision, const bpi_source *source, int64_t first,
-                                 int64_t rows, bpi_gradient_bounds *bounds)
+static bp_status open_follower(bp_trainer *trainer, bp_precision precision, const bpi_source *source, int64_t rows,
+                               bpi_follower *f)
 {
     bp_context *context = trainer->context;
-    *bounds = (bpi_gradient_bounds){NULL, 0.0, 0};
+    *f = (bpi_follower){.trainer = trainer,
+                        .model = trainer->model,
+                        .pass = trainer->pass,
+                        .r = bpi_roundoff_of(precision),
+                        .targets = {bpi_uses_classes(trainer->model, source), rows},
+                        .rows = rows};
     if (strcmp(context->backend->ops->name, "reference") != 0)
         return BPI_FAIL(context, BP_STATUS_UNSUPPORTED,
                         "error bounds are followed around the values of the backend reference, not of %s",
                         context->backend->ops->name);
-    bpi_follower f = {.trainer = trainer,
-                      .model = trainer->model,
-                      .pass = trainer->pass,
-                      .r = bpi_roundoff_of(precision),
-                      .targets = {bpi_uses_classes(trainer->model, source), rows},
-                      .rows = rows,
-                      .bounds = bounds};
-    size_t bytes = (size_t)trainer->model->parameter_count * sizeof(double);
-    BPI_TRY(bpi_alloc(context, bytes, "error bounds", (void **)&bounds->gradients));
-    bp_status status = make_arrays(&f);
+    return make_arrays(f);
+}
+
+static void close_follower(bpi_follower *f)
+{
+    bpi_free(f->trainer->context, f->memory, f->bytes);
+    bpi_free(f->trainer->context, f->layers, (size_t)f->model->layer_count * sizeof *f->layers);
+}
+
+static size_t running_bytes(const bp_model *model)
+{
+    return (size_t)(model->array_count - model->parameter_count) * sizeof(double);
+}
+
+bp_status bpi_gradient_bounds_of(bp_trainer *trainer, bp_precision precision, const bpi_source *source, int64_t first,
+                                 int64_t rows, bpi_gradient_bounds *bounds)
+{
+    const bp_model *model = trainer->model;
+    bpi_follower f;
+    *bounds = (bpi_gradient_bounds){.loss = 0.0};
+    bp_status status = open_follower(trainer, precision, source, rows, &f);
+    f.bounds = bounds;
+    if (status == BP_STATUS_OK)
+        status = bpi_alloc(trainer->context, (size_t)model->parameter_count * sizeof(double), "error bounds",
+                           (void **)&bounds->gradients);
+    if (status == BP_STATUS_OK && model->has_batch_norm)
+        status = bpi_alloc(trainer->context, running_bytes(model), "error bounds", (void **)&bounds->running);
     if (status == BP_STATUS_OK)
         status = follow(&f, source, first);
-    bpi_free(context, f.memory, f.bytes);
-    bpi_free(context, f.layers, (size_t)trainer->model->layer_count * sizeof *f.layers);
+    close_follower(&f);
     if (status != BP_STATUS_OK)
-        bpi_gradient_bounds_free(trainer->model, bounds);
+        bpi_gradient_bounds_free(model, bounds);
     return status;
 }
 
 void bpi_gradient_bounds_free(const bp_model *model, bpi_gradient_bounds *bounds)
 {
     bpi_free(model->context, bounds->gradients, (size_t)model->parameter_count * sizeof(double));
-    bounds->gradients = NULL;
+    bpi_free(model->context, bounds->running, running_bytes(model));
+    bounds->gradients = bounds->running = NULL;
+}
+
+/* The trainer's pass for an evaluation: it keeps what one of an evaluation would overwrite. */
+static bp_status follow_evaluation(bpi_follower *f, const bpi_source *source, int64_t first, double *bounds)
+{
+    int64_t last = f->model->layer_count - 1, outputs = f->model->layers[last].outputs;
+    BPI_TRY(bpi_pass_plans(f->pass, f->rows, &f->set));
+    f->evaluates = true;
+    f->pass->gradients = false;
+    bp_status status = follow_forward(f, source, first);
+    f->pass->gradients = true;
+    for (int64_t k = 0; status == BP_STATUS_OK && k < f->rows * outputs; k++)
+        bounds[k] = BPI_ERROR_MULTIPLE * f->layers[last].e_out[k / outputs * f->width + k % outputs];
+    return status;
+}
+
+bp_status bpi_output_bounds_of(bp_trainer *trainer, bp_precision precision, const bpi_source *source, int64_t first,
+                               int64_t rows, double *bounds)
+{
+    bpi_follower f;
+    bp_status status = open_follower(trainer, precision, source, rows, &f);
+    if (status == BP_STATUS_OK)
+        status = follow_evaluation(&f, source, first, bounds);
+    close_follower(&f);
+    return status;
 }

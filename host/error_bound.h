@@ -18,6 +18,7 @@
 
 typedef struct bpi_gradient_bounds {
     double *gradients; /* laid out as the parameters, parameter_count; free with bpi_gradient_bounds_free */
+    double *running;   /* of the buffers that lie behind them, after a step on the batch; NULL without batch norm */
     double loss;
     int64_t kinks; /* elements of a ReLU-like derivative whose z is nearer to 0 than its error: their f' may be
                       either one, and the bounds say so */
@@ -31,6 +32,11 @@ typedef struct bpi_gradient_bounds {
 bp_status bpi_gradient_bounds_of(bp_trainer *trainer, bp_precision precision, const bpi_source *source, int64_t first,
                                  int64_t rows, bpi_gradient_bounds *bounds);
 void bpi_gradient_bounds_free(const bp_model *model, bpi_gradient_bounds *bounds);
+
+/* How far the network's outputs in evaluation mode may be off, for these rows: bounds [rows, outputs]. Running values
+ * are taken as exact. As above, but that the trainer's gradients stay what they were. */
+bp_status bpi_output_bounds_of(bp_trainer *trainer, bp_precision precision, const bpi_source *source, int64_t first,
+                               int64_t rows, double *bounds);
 
 /* Of one row (error_bound_loss.c): dl/dz without the scale, and the loss's value. All that is called _scale is an s, of
  * which the bound is K times. */

@@ -26,6 +26,7 @@ typedef struct bpi_follower {
     bpi_plan_set *set;
     bpi_roundoff r;
     bpi_targets targets;
+    bool evaluates;      /* running values for those of the batch, and no dropout */
     int64_t rows, width; /* of the widest array of the pass */
     double *memory;      /* one block: */
     size_t bytes;
