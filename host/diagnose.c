@@ -24,7 +24,7 @@ bp_status bpi_diagnosis_open(bp_trainer *trainer, bpi_diagnosis *d)
 {
     bp_context *context = trainer->context;
     d->layers = trainer->model->layer_count;
-    d->places = BP_WARNING_COUNT + d->layers;
+    d->places = BP_WARNING_COUNT + 2 * d->layers; /* a layer explodes, and its units are dead or saturated */
     BPI_TRY(bpi_alloc(context, given_bytes(d), "bp_trainer_observe", (void **)&d->given));
     BPI_TRY(bpi_alloc(context, (size_t)d->places * sizeof *d->warnings, "bp_trainer_observe", (void **)&d->warnings));
     return bpi_alloc(context, (size_t)d->places * sizeof *d->texts, "bp_trainer_observe", (void **)&d->texts);
@@ -62,8 +62,62 @@ __attribute__((format(printf, 4, 5))) static void give(const examination *e, bp_
     warning.remedy = remedy;
     d->warnings[place] = warning;
     e->seen->shown.warning_count++;
-    bpi_log(e->trainer->context, BP_LOG_WARNING, "step %lld: %s; %s", (long long)e->seen->shown.step, warning.text,
-            remedy);
+}
+
+/* ---------------------------------------------------------------- the log */
+
+enum { MOST_RUNS = 6, WHERE_WORDS = 320 };
+
+/* "3 to 5, 7 and 9 to 14": the blocks of one kind's warnings, which come in ascending order. */
+static void put_blocks(const examination *e, bp_warning_kind kind, char text[WHERE_WORDS])
+{
+    const bp_warning *w = e->diagnosis->warnings;
+    int64_t count = e->seen->shown.warning_count, first = 0, last = 0;
+    int runs = 0, used = 0;
+    for (int64_t i = 0; i <= count; i++) {
+        if (i < count && (w[i].kind != kind || w[i].block == last))
+            continue;
+        if (i < count && last > 0 && w[i].block == last + 1) {
+            last++;
+            continue;
+        }
+        if (last > 0)
+            used += snprintf(text + used, WHERE_WORDS - (size_t)used, last > first ? "%s%lld to %lld" : "%s%lld",
+                             runs == 0   ? ""
+                             : i < count ? ", "
+                                         : " and ",
+                             (long long)first, (long long)last);
+        runs += last > 0;
+        if (runs == MOST_RUNS && i < count) {
+            snprintf(text + used, WHERE_WORDS - (size_t)used, " and others");
+            return;
+        }
+        first = last = i < count ? w[i].block : 0;
+    }
+}
+
+/* A line for each kind: a deep network is ill in many layers at once. The worst of them is told in full. */
+static void log_kind(const examination *e, bp_warning_kind kind)
+{
+    const bp_warning *worst = NULL;
+    char where[WHERE_WORDS];
+    int64_t layers = 0;
+    for (int64_t i = 0; i < e->seen->shown.warning_count; i++) {
+        const bp_warning *w = &e->diagnosis->warnings[i];
+        if (w->kind != kind)
+            continue;
+        layers++;
+        if (!worst || w->value > worst->value)
+            worst = w;
+    }
+    long long step = (long long)e->seen->shown.step;
+    if (layers == 1)
+        bpi_log(e->trainer->context, BP_LOG_WARNING, "step %lld: %s; %s", step, worst->text, worst->remedy);
+    if (layers < 2)
+        return;
+    put_blocks(e, kind, where);
+    bpi_log(e->trainer->context, BP_LOG_WARNING, "step %lld: %lld layers: blocks %s: %s; %s", step, (long long)layers,
+            where, worst->text, worst->remedy);
 }
 
 /* ---------------------------------------------------------------- along the layers */
@@ -188,4 +242,6 @@ void bpi_diagnose(bp_trainer *trainer, bpi_diagnosis *d, bpi_observation *seen)
     look_for_exploding(&e);
     look_at_units(&e);
     look_at_clipping(&e);
+    for (int kind = 0; kind < BP_WARNING_COUNT; kind++)
+        log_kind(&e, (bp_warning_kind)kind);
 }

@@ -15,7 +15,8 @@ typedef struct told {
     int count[BP_WARNING_COUNT];
     bp_warning last[BP_WARNING_COUNT];
     char text[BP_WARNING_COUNT][512];
-    int logged;
+    int lines, logged; /* of the log; layers that they tell of */
+    char last_line[1024];
 } told;
 
 static void take(void *user, const bp_observation *seen)
@@ -31,8 +32,15 @@ static void take(void *user, const bp_observation *seen)
 
 static void on_log(void *user, bp_log_level level, const char *text)
 {
-    (void)text;
-    ((told *)user)->logged += level == BP_LOG_WARNING;
+    told *t = user;
+    long long step, layers = 1;
+    if (level != BP_LOG_WARNING)
+        return;
+    if (sscanf(text, "step %lld: %lld layers: blocks", &step, &layers) != 2)
+        layers = 1;
+    t->lines++;
+    t->logged += (int)layers;
+    snprintf(t->last_line, sizeof t->last_line, "%s", text);
 }
 
 typedef struct network {
@@ -77,7 +85,7 @@ static told train(const network *n)
     int all = 0;
     for (int k = 0; k < BP_WARNING_COUNT; k++)
         all += t.count[k];
-    cr_assert_eq(t.logged, all, "the log has every warning");
+    cr_assert_eq(t.logged, all, "the log tells of every warning: %d of %d", t.logged, all);
     return t;
 }
 
@@ -115,6 +123,21 @@ Test(diagnose, tells_of_weights_that_explode_and_not_where_clipping_tames_them)
     cr_assert(strstr(t.text[BP_WARNING_EXPLODING], "clip_norm"));
     large.clip_norm = 1.0;
     cr_assert_eq(train(&large).count[BP_WARNING_EXPLODING], 0);
+}
+
+/* Warnings of one step and kind are one line of the log, which names all their blocks and tells of the worst. */
+Test(diagnose, tells_the_log_in_one_line_of_all_blocks_that_are_ill_alike)
+{
+    told t = train(&(network){TWELVE("32:relu,") "5", 3.0, 0.1, 0, 0, 1});
+    cr_assert_geq(t.count[BP_WARNING_EXPLODING], 12);
+    cr_assert_eq(t.lines, 1, "%d lines, the last: %s", t.lines, t.last_line);
+    cr_assert(strstr(t.last_line, "step 1: 1") == t.last_line && strstr(t.last_line, " layers: blocks 1 to 1"), "%s",
+              t.last_line);
+    cr_assert(strstr(t.last_line, "gradients explode: one step moved the weights of block"), "%s", t.last_line);
+    cr_assert(strstr(t.last_line, "clip by norm"), "%s", t.last_line);
+    told apart = train(&(network){"32:tanh,16:tanh:bn,16:tanh,5", 0, 1e-9, 0, 50.0, 1});
+    cr_assert_eq(apart.count[BP_WARNING_SATURATED], 1);
+    cr_assert(strstr(apart.last_line, "step 1: saturated units: "), "%s", apart.last_line);
 }
 
 Test(diagnose, tells_of_dead_units_and_of_saturated_ones)
