@@ -14,11 +14,10 @@ static const char *const schedule_names[] = {BP_SCHEDULE_LIST(NAME_OF_TWO) NULL}
 static const char *const precision_names[] = {BP_PRECISION_LIST(NAME_OF_TWO) NULL};
 static const char *const backend_names[] = {"auto", "cpu", "cuda", "reference", NULL};
 
+#define NAME_IN_A_ROW(ENUM, name, ...) " " name
 #define LAYERS_HELP                                                                                                    \
-    "blocks UNITS[:ACTIVATION][:OPTION...], separated by commas, such as 256:relu,128:relu,10; activations: identity " \
-    "sigmoid tanh relu leaky_relu elu softplus silu gelu gelu_tanh; options: slope=0.01 bn ln dropout=0.1 nobias "     \
-    "skip "                                                                                                            \
-    "skip=K"
+    "blocks UNITS[:ACTIVATION][:OPTION...], separated by commas, such as 256:relu,128:relu,10; "                       \
+    "activations:" BP_ACTIVATION_LIST(NAME_IN_A_ROW) "; options: slope=0.01 bn ln dropout=0.1 nobias skip skip=K"
 #define LOSS_HELP "what training makes small"
 #define SMOOTHING_HELP "label smoothing of softmax_cross_entropy"
 #define HUBER_HELP "where huber turns from square to linear"
@@ -85,7 +84,8 @@ const option_spec optim_specs[OPTIM_COUNT] = {
     {"clip-value", OPTION_REAL, offsetof(settings, clip_value), "X", NULL, "limit of each gradient element", NULL, 0,
      OPTION_UNLIMITED, OPTION_FIXED | OPTION_ABOVE},
     {"ema", OPTION_REAL, offsetof(settings, ema), "DECAY", "0",
-     "keep moving averages of all weights, for the test loss and for model.safetensors; such as 0.999", NULL, 0, 1,
+     "keep moving averages of all weights, for the test loss and for model.safetensors; such as 0.999; it warms up, "
+     "(1 + step) / (10 + step) until DECAY is less", NULL, 0, 1,
      OPTION_FIXED | OPTION_BELOW},
     {"accumulate", OPTION_COUNT, offsetof(settings, accumulate), "K", "1", "micro-batches of one step", NULL, 1,
      OPTION_UNLIMITED, OPTION_FIXED},
@@ -200,5 +200,6 @@ bp_trainer_options net_trainer_options(const option_set *options, int64_t steps_
         .memory_limit = (size_t)values->memory,
         .ways = values->ways,
         .plan = values->plan,
+        .observed = values->observe > 0,
     };
 }

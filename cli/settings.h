@@ -35,7 +35,7 @@ typedef struct settings {
     int64_t threads;
 
     /* one command's own */
-    int64_t epochs, batch, log_every, observe, inputs, max_per_tensor, patience;
+    int64_t epochs, batch, step, log_every, observe, inputs, max_per_tensor, patience;
     double validation;
     int on_nonfinite; /* bp_nonfinite_action */
     const char *out, *config, *model, *weights, *run, *plot;

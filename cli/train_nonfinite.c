@@ -1,12 +1,12 @@
 /* train_nonfinite.c: what `backprop train` keeps of the first step whose gradient is not finite: RUN/nonfinite with
  * x.npy, y.npy, model.safetensors and command.txt, which computes the batch once more; and a line of metrics.jsonl. */
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "json.h"
 #include "message.h"
+#include "nonfinite.h"
 #include "replace.h"
 #include "train.h"
 
@@ -66,17 +66,21 @@ static void put_loss(const training *t, char *text, size_t size)
         snprintf(text + used, size - (size_t)used, " --huber-delta %.17g", v->huber_delta);
 }
 
-static int write_command(const training *t, const kept *k)
+/* The same batch, parameters, micro-batches, masks of dropout and precision; so the same values. */
+static int write_command(const training *t, const kept *k, int64_t step)
 {
     char path[PATH_MAX], loss[160];
     replacement file;
+    const settings *v = &t->options->values;
     snprintf(path, sizeof path, "%.*s/command.txt", PATH_MAX - 32, k->folder);
     put_loss(t, loss, sizeof loss);
     TRY(replace_open(&file, path));
     fprintf(file.stream,
-            "backprop grads --x '%s' --y '%s' --layers %s %s --weights '%s' --backend %s --out "
-            "'%s/gradients.safetensors'\n",
-            k->x, k->y, bp_model_layers(t->model), loss, k->weights, bp_context_backend(t->context), k->folder);
+            "backprop grads --x '%s' --y '%s' --layers %s %s --weights '%s' --backend %s --precision %s%s --batch %lld "
+            "--seed %lld --step %lld --out '%s/gradients.safetensors'\n",
+            k->x, k->y, bp_model_layers(t->model), loss, k->weights, bp_context_backend(t->context),
+            bp_precision_name(bp_context_precision(t->context)), v->emulate_bf16 ? " --emulate-bf16" : "",
+            (long long)v->batch, (long long)v->seed, (long long)step, k->folder);
     return replace_commit(&file);
 }
 
@@ -87,17 +91,11 @@ void report_nonfinite(void *user, const bp_nonfinite_report *report)
     kept k;
     static const char *const actions[] = {BP_NONFINITE_LIST(NAME_OF)};
     const char *action = actions[t->options->values.on_nonfinite];
-    run_metrics(&t->run,
-                json_pack("{sI sI s{sI ss ss sI sI ss sI ss ss}}", "step", (json_int_t)place->step - 1, "epoch",
-                          (json_int_t)report->epoch, "nonfinite_value", "block", (json_int_t)place->block, "what",
-                          place->what, "tensor", *place->tensor ? place->tensor : place->what, "row",
-                          (json_int_t)place->row, "column", (json_int_t)place->column, "value",
-                          isnan(place->value) ? "nan"
-                          : place->value > 0  ? "inf"
-                          : place->value < 0  ? "-inf"
-                                              : "",
-                          "sample", (json_int_t)report->sample, "action", action, "text", report->words));
+    json_t *value = nonfinite_json(place, report->sample);
+    json_object_set_new(value, "action", json_string(action));
+    run_metrics(&t->run, json_pack("{sI sI so}", "step", (json_int_t)place->step - 1, "epoch",
+                                   (json_int_t)report->epoch, "nonfinite_value", value));
     t->warned = true; /* the library tells of it, and so does the end of the run */
-    if (name_files(t, &k) && write_batch(t, &k, report) == STATUS_OK && write_command(t, &k) == STATUS_OK)
+    if (name_files(t, &k) && write_batch(t, &k, report) == STATUS_OK && write_command(t, &k, place->step) == STATUS_OK)
         t->batch_kept = true;
 }

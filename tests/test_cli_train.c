@@ -229,3 +229,141 @@ Test(cli_train, a_run_that_diverges_stops_and_keeps_its_batch)
     cr_assert(json_is_null(json_object_get(again, "loss")), "the batch overflows once more");
     json_decref(again);
 }
+
+/* ---------------------------------------------------------------- the replay of what was not finite */
+
+enum { WIDE = 24, BAD_SAMPLE = 133 };
+
+/* Sample BAD_SAMPLE is so large that some of WIDE outputs overflow, and which ones depends on the weights, on the masks
+ * of dropout, and on the type that the sums are kept in. */
+static void write_large_sample(void)
+{
+    float x[ROWS * INPUTS], y[ROWS * WIDE];
+    for (int i = 0; i < ROWS * INPUTS; i++)
+        x[i] = (float)((i * 37) % 101) / 50.5f - 1.0f;
+    for (int i = 0; i < ROWS * WIDE; i++)
+        y[i] = (float)((i * 53) % 97) / 48.5f - 1.0f;
+    for (int i = 0; i < INPUTS; i++)
+        x[BAD_SAMPLE * INPUTS + i] = (i % 2 ? -1.0f : 1.0f) * 2e37f;
+    bpt_npy_f32("large.npy", x, ROWS, INPUTS);
+    bpt_npy_f32("wide.npy", y, ROWS, WIDE);
+}
+
+static json_t *place_in_metrics(void)
+{
+    char *metrics = bpt_text_read("run/metrics.jsonl");
+    char *line = strstr(metrics, "\"nonfinite_value\":");
+    cr_assert(line, "%s", metrics);
+    json_t *place = json_loads(line + strlen("\"nonfinite_value\":"), JSON_DISABLE_EOF_CHECK, NULL);
+    cr_assert(place);
+    free(metrics);
+    return place;
+}
+
+/* command.txt without `backprop ` and quotes, as a person's shell would read it. */
+static char *command_words(void)
+{
+    char *command = bpt_text_read("run/nonfinite/command.txt"), *to = command;
+    cr_assert(strncmp(command, "backprop ", 9) == 0, "%s", command);
+    for (const char *from = command + 9; *from; from++)
+        if (*from != '\'' && *from != '\n')
+            *to++ = *from;
+    *to = 0;
+    return command;
+}
+
+static bool same_place(const json_t *a, const json_t *b)
+{
+    static const char *const keys[] = {"block", "what", "tensor", "row", "column", "value"};
+    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
+        if (!json_equal(json_object_get(a, keys[k]), json_object_get(b, keys[k])))
+            return false;
+    return true;
+}
+
+/* The command with another value of one option: the place that it names then, or NULL where all is finite. */
+static bool other_mask_differs(const char *words, const char *option, const json_t *place)
+{
+    const char *at = strstr(words, option);
+    cr_assert(at, "%s in %s", option, words);
+    const char *behind = strchr(at + strlen(option), ' ');
+    json_t *other = json_of(bpt_succeed("%.*s%s1000%s --json", (int)(at - words), words, option, behind ? behind : ""));
+    bool differs = !same_place(place, json_object_get(other, "nonfinite_value"));
+    json_decref(other);
+    return differs;
+}
+
+/* Trains until the sample comes up, and runs the command that was kept; the place that it names. */
+static void check_replay(const char *layers, const char *options)
+{
+    bpt_run run = bpt_program("train --x large.npy --y wide.npy --layers %s,%d --loss mse --lr 1e-3 --batch 16 "
+                              "--init-gain 4 --no-standardize --seed 5 --epochs 1 --out run%s",
+                              layers, WIDE, options);
+    bpt_expect(&run, 1, "the first value that is not finite is", options);
+    bpt_run_free(&run);
+    json_t *place = place_in_metrics();
+    cr_assert(number(place, "block") == 2 && number(place, "sample") == BAD_SAMPLE, "%s: block %g", options,
+              number(place, "block"));
+    char *words = command_words();
+    json_t *again = json_of(bpt_succeed("%s --json", words)), *replayed = json_object_get(again, "nonfinite_value");
+    cr_assert(same_place(place, replayed), "%s: column %g, in the replay %g", options, number(place, "column"),
+              number(replayed, "column"));
+    char *text = bpt_succeed("%s", words);
+    cr_assert(strstr(text, "the first value that is not finite is") && strstr(text, "in block 2, activation, row "),
+              "%s", text);
+    free(text);
+    bool masks = strstr(layers, "dropout") != NULL;
+    cr_assert(!strstr(options, "--backend") || strstr(words, options), "%s in %s", options, words);
+    cr_assert(!masks || other_mask_differs(words, " --seed ", place), "%s: with the masks of another seed", options);
+    cr_assert(!masks || other_mask_differs(words, " --step ", place), "%s: with the masks of another step", options);
+    json_decref(again);
+    json_decref(place);
+    free(words);
+    free(bpt_command("rm -r run").out);
+}
+
+Test(cli_train, the_command_that_is_kept_gives_the_same_value_that_is_not_finite)
+{
+    write_large_sample();
+    check_replay("64:dropout=0.5", " --backend cpu");
+    check_replay("64:dropout=0.5", " --backend cpu --precision f32");
+    check_replay("64", " --backend cpu --precision bf16 --emulate-bf16");
+}
+
+/* The weights, and not their averages; and the micro-batch, whose rows batch norm takes together. */
+Test(cli_train, the_command_that_is_kept_knows_averages_and_micro_batches)
+{
+    write_large_sample();
+    check_replay("64:dropout=0.5", " --ema 0.9");
+    check_replay("64:dropout=0.5", " --accumulate 3");
+}
+
+static double loss_of_rows(const float *x, const int64_t *y, int64_t rows, const char *options)
+{
+    bpt_npy_f32("part_x.npy", x, rows, INPUTS);
+    bpt_npy_i64("part_y.npy", y, rows);
+    json_t *answer = json_of(bpt_succeed("grads --x part_x.npy --y part_y.npy --layers 8:relu:bn,3 --weights "
+                                         "run/model.safetensors --backend cpu --out g.safetensors --json%s",
+                                         options));
+    double loss = number(answer, "loss");
+    json_decref(answer);
+    return loss;
+}
+
+/* Two micro-batches of 12 and one of 8, each with its own means; the loss is the mean over all 32 samples. */
+Test(cli_train, grads_takes_batch_norm_over_micro_batches)
+{
+    float x[32 * INPUTS];
+    int64_t y[32];
+    free(bpt_succeed(
+        "train --x x.npy --y y.npy --layers 8:relu:bn,3 --backend cpu --no-standardize --epochs 1 --out run"));
+    for (int i = 0; i < 32 * INPUTS; i++)
+        x[i] = (float)((i * 37) % 101) / 50.5f - 1.0f;
+    for (int i = 0; i < 32; i++)
+        y[i] = i % 3;
+    double cut = loss_of_rows(x, y, 32, " --batch 12"), whole = loss_of_rows(x, y, 32, "");
+    double parts = 12 * loss_of_rows(x, y, 12, "") + 12 * loss_of_rows(x + 12 * INPUTS, y + 12, 12, "") +
+                   8 * loss_of_rows(x + 24 * INPUTS, y + 24, 8, "");
+    cr_assert(fabs(cut - parts / 32) <= 1e-5 * cut, "%.9g in micro-batches, %.9g one by one", cut, parts / 32);
+    cr_assert(fabs(cut - whole) > 1e-3 * cut, "%.9g in micro-batches, %.9g at once", cut, whole);
+}
