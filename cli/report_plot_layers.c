@@ -25,8 +25,8 @@ static bool decades(size_t where, const metric_layer *layers, size_t count, int 
     }
     if (!(most > 0))
         return false;
-    *from = (int)floor(log10(least) - 0.1); /* the shortest bar is seen */
     *to = (int)ceil(log10(most));
+    *from = (int)floor(log10(least) - fmax(0.1, 0.02 * (*to - log10(least)))); /* the shortest bar is seen */
     if (*to <= *from)
         *to = *from + 1;
     return true;

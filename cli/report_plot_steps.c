@@ -7,6 +7,11 @@
 
 enum { POINTS_MOST = 2000, MARKS_BELOW = 20 };
 
+/* Of a panel's width, where the longest legend begins; of its height, what a line of it takes, and what lies around. */
+#define LEGEND_FROM 0.33
+#define LEGEND_LINE 0.066
+#define LEGEND_MARGIN 0.04
+
 /* One quantity over the logged steps, over the epochs; x is NULL where memory is out. */
 static series of_steps(const metrics *m, size_t where)
 {
@@ -39,6 +44,56 @@ static size_t make_visible(series *s, bool log)
     }
     return seen;
 }
+
+/* ---------------------------------------------------------------- room for the legend */
+
+/* What the curves of a panel reach, in the axis's own terms; `beside`: on the right, where the legend stands. */
+typedef struct extent {
+    double least, most, beside_least, beside_most;
+    bool log;
+    int64_t last; /* step */
+} extent;
+
+static extent extent_none(const report *r, bool log)
+{
+    return (extent){(double)INFINITY, -(double)INFINITY, (double)INFINITY, -(double)INFINITY, log, report_last_step(r)};
+}
+
+static void extent_add(extent *e, double x, double y)
+{
+    double value = e->log ? log10(y) : y;
+    if (!isfinite(value))
+        return;
+    e->least = fmin(e->least, value);
+    e->most = fmax(e->most, value);
+    if (x < LEGEND_FROM * (double)e->last)
+        return;
+    e->beside_least = fmin(e->beside_least, value);
+    e->beside_most = fmax(e->beside_most, value);
+}
+
+static void extent_add_series(extent *e, const series *s)
+{
+    for (size_t i = 0; i < s->count; i++)
+        extent_add(e, s->x[i], s->y[i]);
+}
+
+/* Makes the axis longer, at the legend's end of it, where a curve would run into the legend's `lines`. */
+static void put_room(FILE *script, const extent *e, bool at_bottom, int lines)
+{
+    double free_share = 1 - (LEGEND_MARGIN + lines * LEGEND_LINE), span = e->most - e->least;
+    double wanted = (at_bottom ? e->most - e->beside_least : e->beside_most - e->least) / free_share;
+    if (!(span > 0) || !(wanted > span))
+        return;
+    double end = at_bottom ? e->most - wanted : e->least + wanted;
+    end = e->log ? pow(10, end) : end;
+    if (isfinite(end) && end > 0 && !at_bottom)
+        fprintf(script, "set yrange [*:%.6g]\n", end);
+    else if (isfinite(end) && at_bottom)
+        fprintf(script, "set yrange [%.6g:*]\n", end);
+}
+
+/* ---------------------------------------------------------------- data */
 
 /* The curve as gnuplot's data block $NAME, thinned. */
 static void put_data(FILE *script, const char *name, series *s)
@@ -97,11 +152,12 @@ static bool has_steps(const report *r)
 }
 
 /* Writes $NAME, a quantity over the epochs; *seen: how many of its values show. */
-static bool put_epochs(FILE *script, const char *name, const report *r, size_t where, bool log, size_t *seen)
+static bool put_epochs(FILE *script, const char *name, const report *r, size_t where, extent *e, size_t *seen)
 {
     series s = of_epochs(&r->metrics, where);
     bool done = s.x != NULL;
-    *seen = done ? make_visible(&s, log) : 0;
+    *seen = done ? make_visible(&s, e->log) : 0;
+    extent_add_series(e, &s);
     if (done)
         put_data(script, name, &s);
     series_free(&s);
@@ -122,15 +178,18 @@ static bool draw_loss(FILE *script, const report *r)
     series loss = of_steps(&r->metrics, offsetof(metric_step, loss));
     size_t seen, tested, validated;
     bool log = loss.x && chart_span(loss.y, loss.count).log;
-    bool done = loss.x && put_epochs(script, "test", r, offsetof(metric_epoch, test_loss), log, &tested) &&
-                put_epochs(script, "validation", r, offsetof(metric_epoch, validation_loss), log, &validated);
+    extent e = extent_none(r, log);
+    bool done = loss.x && put_epochs(script, "test", r, offsetof(metric_epoch, test_loss), &e, &tested) &&
+                put_epochs(script, "validation", r, offsetof(metric_epoch, validation_loss), &e, &validated);
     if (done) {
         seen = make_visible(&loss, log);
+        extent_add_series(&e, &loss);
         done = put_raw_and_trend(script, "loss", &loss);
         if (seen + tested + validated == 0)
             put_nothing(script, r, "Loss", "loss");
         else
             report_begin_panel(script, r, AXIS_STEPS, "Loss", "loss", log, "");
+        put_room(script, &e, false, (seen > 0) + (seen >= SERIES_TREND_LEAST) + (tested > 0) + (validated > 0));
         if (seen)
             plot_raw_and_trend(script, "loss", seen, "training, logged steps");
         plot_epochs(script, seen ? "," : "plot", tested, validated);
@@ -157,11 +216,13 @@ static bool draw_accuracy(FILE *script, const report *r)
 {
     const history_row *best = r->history.best;
     size_t tested, validated;
-    if (!put_epochs(script, "test", r, offsetof(metric_epoch, test_accuracy), false, &tested) ||
-        !put_epochs(script, "validation", r, offsetof(metric_epoch, validation_accuracy), false, &validated))
+    extent e = extent_none(r, false);
+    if (!put_epochs(script, "test", r, offsetof(metric_epoch, test_accuracy), &e, &tested) ||
+        !put_epochs(script, "validation", r, offsetof(metric_epoch, validation_accuracy), &e, &validated))
         return false;
     report_begin_panel(script, r, AXIS_STEPS, "Accuracy", "share of right answers", false,
                        "set key bottom right\nset offsets 0,0,graph 0.08,graph 0.08");
+    put_room(script, &e, true, (tested > 0) + (validated > 0) + (best != NULL));
     if (best && isfinite(accuracy_of(best)))
         fprintf(script, "$best << END\n%lld %.9g\nEND\n", (long long)best->step, accuracy_of(best));
     plot_epochs(script, "plot", tested, validated);
@@ -194,11 +255,15 @@ static bool draw_grad_norm(FILE *script, const report *r)
     series norm = of_steps(&r->metrics, offsetof(metric_step, grad_norm));
     bool done = norm.x != NULL;
     size_t seen = done ? make_visible(&norm, true) : 0;
+    extent e = extent_none(r, true);
     if (done && !seen)
         put_nothing(script, r, "Gradient norm", "norm of the whole gradient");
     if (done && seen) {
+        extent_add_series(&e, &norm);
+        extent_add(&e, (double)e.last, limit > 0 ? limit : (double)NAN);
         done = put_raw_and_trend(script, "norm", &norm);
         report_begin_panel(script, r, AXIS_STEPS, "Gradient norm", "norm of the whole gradient", true, "");
+        put_room(script, &e, false, 1 + (seen >= SERIES_TREND_LEAST) + (limit > 0));
         plot_raw_and_trend(script, "norm", seen, limit > 0 ? "before clipping" : "logged steps");
         if (limit > 0)
             fprintf(script, ", %.9g with lines lc rgb '#444444' dt 2 lw 1.5 title 'clipped to %.6g'", limit, limit);
