@@ -57,12 +57,12 @@ if(TARGET backprop_cuda AND (TARGET cuemu_run OR BP_TEST_DEVICE))
         cuda_test(test_${NAME} lazy forward)
     endforeach()
     # What kernels and a step move, and the bits of cpu.
-    foreach(NAME cuda_traffic cuda_bits cuda_step_traffic cuda_train)
+    foreach(NAME cuda_traffic cuda_block_traffic cuda_bits cuda_step_traffic cuda_train)
         cuda_test(test_${NAME} lazy forward)
     endforeach()
     # Other orders of streams, blocks and threads, for the quick ones.
     foreach(NAME hadamard bias_grad activation_derivative linear_weight_grad load loss_edges update_prepare cuda_step
-            block_dropout golden_blocks)
+            block_dropout block_forward block_backward golden_blocks)
         cuda_test(test_${NAME} eager reverse)
         cuda_test(test_${NAME} random random 1)
         cuda_test(test_${NAME} random random 2)
@@ -78,7 +78,7 @@ if(TARGET backprop_cuda AND (TARGET cuemu_run OR BP_TEST_DEVICE))
     # The same operations in bf16, and what there is in bf16 alone.
     foreach(NAME bf16 bf16_networks hadamard bias_grad activation_forward activation_backward activation_derivative linear_forward
             linear_input_grad linear_weight_grad load loss loss_edges update block_forward block_backward block_dropout
-            observe_units)
+            observe_units cuda_traffic cuda_block_traffic cuda_step)
         bf16_test(cuda_bf16_test_${NAME} test_${NAME} ${UNDER})
         set_property(TEST cuda_bf16_test_${NAME} APPEND PROPERTY ENVIRONMENT
             "BP_TEST_CUDA=$<TARGET_FILE:backprop_cuda>")
@@ -98,7 +98,9 @@ else()
 endif()
 
 # The arithmetic of the launches is plain C, and tested without CUDA too.
-target_sources(test_cuda_launch PRIVATE ${CMAKE_SOURCE_DIR}/kernels/cuda/launch.c)
+foreach(NAME cuda_launch cuda_block_traffic)
+    target_sources(test_${NAME} PRIVATE ${CMAKE_SOURCE_DIR}/kernels/cuda/launch.c)
+endforeach()
 
 # The words for a device that can't be used, on a runtime that the test plays: CUDA's headers are wanted, no library.
 if(TARGET backprop_cuda)
