@@ -235,7 +235,7 @@ Test(cuda_traffic, of_running_values_is_each_array_once)
     bpt_reset_counts();
     BPT_RUN(device, step_begin, memory, &running);
     cr_assert_eq(device->ops->synchronize(device->backend), BP_STATUS_OK);
-    check("step_begin", quads);
+    bpt_check_traffic("step_begin", quads);
     cr_expect_eq(bpt_count("host", "kernel_launches"), 1);
     device->ops->release(device->backend, memory, sizeof state);
     bpt_release(&kept);
@@ -248,7 +248,7 @@ Test(cuda_traffic, of_running_values_is_each_array_once)
     values.running = (double *)(uintptr_t)numbers(15, COUNT);
     bpt_reset_counts();
     bpt_update_step(device, hyper, &values, &state);
-    check("update", quads);
+    bpt_check_traffic("update", quads);
     int64_t update = bpt_count("update", "global_read_bytes") + bpt_count("update", "global_write_bytes");
     cr_expect((double)update <= 8.04 * COUNT, "%g bytes a running value", (double)update / COUNT);
     bpt_close(device);
