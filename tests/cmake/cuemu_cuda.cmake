@@ -105,6 +105,6 @@ endforeach()
 # The words for a device that can't be used, on a runtime that the test plays: CUDA's headers are wanted, no library.
 if(TARGET backprop_cuda)
     target_sources(test_cuda_device PRIVATE ${CMAKE_SOURCE_DIR}/kernels/cuda/device.c)
-    target_include_directories(test_cuda_device PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
+    target_include_directories(test_cuda_device SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
     target_compile_definitions(test_cuda_device PRIVATE BPT_WITH_CUDA)
 endif()
