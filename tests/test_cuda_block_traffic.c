@@ -200,8 +200,10 @@ Test(cuda_block_traffic, of_the_copy_of_weights_is_4_bytes_and_2_of_each)
 {
     enum { COUNT = 1 << 21 };
     bpt_device *device = open_counted();
-    if (device->backend->traits.weight_type != BPI_TYPE_BF16)
+    if (device->backend->traits.weight_type != BPI_TYPE_BF16) {
+        bpt_close(device);
         cr_skip_test("weights are f32 here: cuda_bf16_test_cuda_block_traffic runs this");
+    }
     bpt_random random = {305};
     bpt_matrix parameters = bpt_parameters(device, 1, COUNT, 0, bpt_uniform(&random, BPI_TYPE_F32, -1.0, 1.0, COUNT));
     bpt_matrix weights = bpt_weights(device, 1, COUNT, 0, NULL);
