@@ -319,7 +319,8 @@ static void check_replay(const char *layers, const char *options)
     json_decref(again);
     json_decref(place);
     free(words);
-    free(bpt_command("rm -r run").out);
+    bpt_run removed = bpt_command("rm -r run");
+    bpt_run_free(&removed);
 }
 
 Test(cli_train, the_command_that_is_kept_gives_the_same_value_that_is_not_finite)
