@@ -140,7 +140,7 @@ Test(safetensors, hundred_tensors_are_written_and_read)
     const char *path = bpt_folder_file(&folder, "many.safetensors");
     bpi_st_writer *writer;
     BPT_OK(context, bpi_st_writer_create(context, path, &writer));
-    char name[16];
+    char name[24];
     for (int i = 0; i < TENSORS; i++) {
         snprintf(name, sizeof name, "%d.weight", i);
         BPT_OK(context, bpi_st_declare(writer, name, BPI_ST_F32, 1, (int64_t[]){1 + i % 3}));
