@@ -61,13 +61,12 @@ if(TARGET backprop_cuda AND (TARGET cuemu_run OR BP_TEST_DEVICE))
         cuda_test(test_${NAME} lazy forward)
     endforeach()
     # Other orders of streams, blocks and threads, for the quick ones.
-    foreach(NAME hadamard bias_grad activation_derivative linear_weight_grad load loss_edges update_prepare cuda_step
-            block_dropout golden_blocks)
+    foreach(NAME hadamard bias_grad activation_derivative linear_weight_grad load loss_edges update_prepare cuda_step)
         cuda_test(test_${NAME} eager reverse)
         cuda_test(test_${NAME} random random 1)
         cuda_test(test_${NAME} random random 2)
     endforeach()
-    foreach(NAME block_forward block_backward) # the longest: one random order
+    foreach(NAME block_dropout block_forward block_backward golden_blocks) # the longest: one random order
         cuda_test(test_${NAME} eager reverse)
         cuda_test(test_${NAME} random random 1)
     endforeach()
