@@ -98,8 +98,7 @@ static bp_status nothing_to_order(bpi_backend *backend)
 static int64_t leading_dimension(const bpi_backend *backend, int64_t cols)
 {
     int64_t line = 64 / (int64_t)bpi_type_bytes(backend->traits.activation_type);
-    int64_t ld = bpi_cpu_round_up(cols, cols > 64 ? line : backend->traits.alignment);
-    return ld % 128 == 0 ? ld + line : ld;
+    return bpi_cpu_spread(bpi_cpu_round_up(cols, cols > 64 ? line : backend->traits.alignment), line);
 }
 
 static int64_t part_rows(const bpi_backend *backend, int64_t rows, size_t row_bytes)

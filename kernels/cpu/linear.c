@@ -34,14 +34,6 @@ static void unplan_tiled(bpi_cpu_tiled *tiled)
         bpi_cpu_gemm_destroy(tiled->gemm[i >> 1][i & 1]);
 }
 
-/* Of the rows of sums that are made bf16 tile by tile: one cache line more where rows would lie a multiple of 512 bytes
- * apart. */
-static int64_t sums_ld(int64_t cols)
-{
-    int64_t ld = bpi_cpu_round_up(cols, BPI_CPU_LINE_FLOATS);
-    return ld % 128 == 0 ? ld + BPI_CPU_LINE_FLOATS : ld;
-}
-
 /* Cuts the products of plan->spec, and visits one of each shape. */
 static bp_status plan_products(bpi_linear_plan *plan, bpi_cpu_product_visit visit, void *context)
 {
@@ -54,7 +46,7 @@ static bp_status plan_products(bpi_linear_plan *plan, bpi_cpu_product_visit visi
                                   .a_col_stride = 1,
                                   .b_row_stride = 1,
                                   .b_col_stride = spec->ld_w,
-                                  .ld_c = bpi_cpu_narrow_forward(plan) ? sums_ld(rows.piece) : spec->ld_a};
+                                  .ld_c = bpi_cpu_narrow_forward(plan) ? bpi_cpu_float_ld(rows.piece) : spec->ld_a};
     BPI_TRY(plan_tiled(rows, forward, &plan->forward, visit, context));
     if (spec->gradients && spec->input_grad) {
         rows = bpi_cpu_cut_of_input_grad(spec, bf16);
@@ -64,7 +56,7 @@ static bp_status plan_products(bpi_linear_plan *plan, bpi_cpu_product_visit visi
                                          .a_col_stride = 1,
                                          .b_row_stride = spec->ld_w,
                                          .b_col_stride = 1,
-                                         .ld_c = bf16 ? sums_ld(rows.piece) : spec->ld_x};
+                                         .ld_c = bf16 ? bpi_cpu_float_ld(rows.piece) : spec->ld_x};
         BPI_TRY(plan_tiled(rows, input_grad, &plan->input_grad, visit, context));
     }
     return spec->gradients ? bpi_cpu_weight_grad_plan(plan, visit, context) : BP_STATUS_OK;
@@ -105,7 +97,7 @@ static size_t scratch_bytes(bpi_cpu *cpu, const bpi_linear_spec *spec)
 /* Bytes of the sums of a tile, where they become bf16. */
 static size_t tile_bytes(bpi_cpu_cut cut)
 {
-    return (size_t)(cut.rows.tile * sums_ld(cut.piece)) * sizeof(float);
+    return (size_t)(cut.rows.tile * bpi_cpu_float_ld(cut.piece)) * sizeof(float);
 }
 
 static size_t sums_bytes(bpi_cpu_gemm_type type, const bpi_linear_spec *spec)
@@ -233,7 +225,7 @@ static bpi_cpu_tile sums_of(const product *work, const block *at, int thread)
     if (!work->narrow)
         return tile_of(work->out, work->ld_out, at);
     char *own = bpi_cpu_scratchpad(work->cpu, work->plan, thread);
-    return (bpi_cpu_tile){(float *)(own + work->plan->sums_at), sums_ld(work->tiled->cut.piece)};
+    return (bpi_cpu_tile){(float *)(own + work->plan->sums_at), bpi_cpu_float_ld(work->tiled->cut.piece)};
 }
 
 /* Returns where the sums are. */

@@ -63,6 +63,19 @@ static inline int64_t bpi_cpu_round_up(int64_t value, int64_t multiple)
     return (value + multiple - 1) / multiple * multiple;
 }
 
+/* The leading dimension `ld`, or one cache line (of `line` elements) more where rows would lie a multiple of 128
+ * elements apart, which of f32 are 512 bytes: products take longer there (docs/cpu-backend.md). */
+static inline int64_t bpi_cpu_spread(int64_t ld, int64_t line)
+{
+    return ld % 128 == 0 ? ld + line : ld;
+}
+
+/* The same of rows of floats that begin on a cache line. */
+static inline int64_t bpi_cpu_float_ld(int64_t cols)
+{
+    return bpi_cpu_spread(bpi_cpu_round_up(cols, BPI_CPU_LINE_FLOATS), BPI_CPU_LINE_FLOATS);
+}
+
 /* Bytes of one row of column sums for each group of rows. */
 size_t bpi_cpu_sums_bytes(bpi_cpu_rows cut, int64_t cols);
 

@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "kernels/cpu/partition.h"
+
 /* Of both sides of a slab together. */
 #define SLAB_FLOATS ((int64_t)3 << 18)
 
@@ -14,24 +16,12 @@ struct bpi_cpu_widened {
     bpi_cpu_gemm *gemm[2][2]; /* [last slab][accumulate], each where it is needed */
 };
 
-static int64_t round_up(int64_t value, int64_t multiple)
-{
-    return (value + multiple - 1) / multiple * multiple;
-}
-
 static int64_t slab_of(const bpi_cpu_gemm_shape *shape)
 {
     int64_t fitting = SLAB_FLOATS / (shape->m + shape->n);
     fitting = fitting < 64 ? 64 : fitting;
     int64_t slabs = (shape->k + fitting - 1) / fitting;
-    return round_up((shape->k + slabs - 1) / slabs, 16);
-}
-
-/* The matrices of a slab are dense but for one cache line more where rows would lie a multiple of 512 bytes apart. */
-static int64_t dense(int64_t length)
-{
-    int64_t ld = round_up(length, 16);
-    return ld % 128 == 0 ? ld + 16 : ld;
+    return bpi_cpu_round_up((shape->k + slabs - 1) / slabs, 16);
 }
 
 static bool a_is_turned(const bpi_cpu_gemm_shape *shape)
@@ -44,7 +34,7 @@ static bool b_is_turned(const bpi_cpu_gemm_shape *shape)
     return shape->b_col_stride != 1;
 }
 
-/* Of f32, over k .. k + length of the sum. */
+/* Of f32, over k .. k + length of the sum; both sides lie by themselves. */
 static bpi_cpu_gemm_shape shape_of_slab(const bpi_cpu_gemm_shape *whole, int64_t length, bool accumulate)
 {
     int64_t slab = slab_of(whole);
@@ -52,23 +42,23 @@ static bpi_cpu_gemm_shape shape_of_slab(const bpi_cpu_gemm_shape *whole, int64_t
     shape.type = BPI_CPU_GEMM_F32;
     shape.k = length;
     shape.accumulate = accumulate;
-    shape.a_row_stride = a_is_turned(whole) ? 1 : dense(slab);
-    shape.a_col_stride = a_is_turned(whole) ? dense(whole->m) : 1;
-    shape.b_row_stride = b_is_turned(whole) ? 1 : dense(whole->n);
-    shape.b_col_stride = b_is_turned(whole) ? dense(slab) : 1;
+    shape.a_row_stride = a_is_turned(whole) ? 1 : bpi_cpu_float_ld(slab);
+    shape.a_col_stride = a_is_turned(whole) ? bpi_cpu_float_ld(whole->m) : 1;
+    shape.b_row_stride = b_is_turned(whole) ? 1 : bpi_cpu_float_ld(whole->n);
+    shape.b_col_stride = b_is_turned(whole) ? bpi_cpu_float_ld(slab) : 1;
     return shape;
 }
 
 static int64_t a_floats(const bpi_cpu_gemm_shape *shape)
 {
     int64_t slab = slab_of(shape);
-    return a_is_turned(shape) ? slab * dense(shape->m) : shape->m * dense(slab);
+    return a_is_turned(shape) ? slab * bpi_cpu_float_ld(shape->m) : shape->m * bpi_cpu_float_ld(slab);
 }
 
 static int64_t b_floats(const bpi_cpu_gemm_shape *shape)
 {
     int64_t slab = slab_of(shape);
-    return b_is_turned(shape) ? shape->n * dense(slab) : slab * dense(shape->n);
+    return b_is_turned(shape) ? shape->n * bpi_cpu_float_ld(slab) : slab * bpi_cpu_float_ld(shape->n);
 }
 
 /* Calls for each product that is needed: the first slab adds to c where the whole does, the others always. */
@@ -160,13 +150,13 @@ int bpi_cpu_widened_run(const bpi_cpu_widened *widened, bpi_cpu_expand expand, i
     for (int64_t k = 0; k < s->k; k += slab) {
         int64_t length = s->k - k < slab ? s->k - k : slab;
         if (a_is_turned(s))
-            expand_rows(expand, length, s->m, a + k * s->a_col_stride, s->a_col_stride, wide_a, dense(s->m));
+            expand_rows(expand, length, s->m, a + k * s->a_col_stride, s->a_col_stride, wide_a, bpi_cpu_float_ld(s->m));
         else
-            expand_rows(expand, s->m, length, a + k, s->a_row_stride, wide_a, dense(slab));
+            expand_rows(expand, s->m, length, a + k, s->a_row_stride, wide_a, bpi_cpu_float_ld(slab));
         if (b_is_turned(s))
-            expand_rows(expand, s->n, length, b + k, s->b_col_stride, wide_b, dense(slab));
+            expand_rows(expand, s->n, length, b + k, s->b_col_stride, wide_b, bpi_cpu_float_ld(slab));
         else
-            expand_rows(expand, length, s->n, b + k * s->b_row_stride, s->b_row_stride, wide_b, dense(s->n));
+            expand_rows(expand, length, s->n, b + k * s->b_row_stride, s->b_row_stride, wide_b, bpi_cpu_float_ld(s->n));
         const bpi_cpu_gemm *gemm = widened->gemm[k + length == s->k][k > 0 || s->accumulate];
         int code = bpi_cpu_gemm_run(gemm, thread, rest, wide_a, wide_b, c);
         if (code)
