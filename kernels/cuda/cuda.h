@@ -122,7 +122,6 @@ typedef struct bpi_cuda_product {
     cublasLtMatmulDesc_t desc; /* NULL: not made */
     cublasLtMatrixLayout_t left, right, out;
     cublasLtMatmulAlgo_t algo;
-    size_t workspace_bytes;
     bool has_vector, has_aux;
 } bpi_cuda_product;
 

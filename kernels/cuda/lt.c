@@ -92,7 +92,6 @@ static bp_status choose(bpi_cuda *cuda, bpi_error *error, bpi_cuda_product *p, c
         return bpi_fail(error, BP_STATUS_UNSUPPORTED, "cublasLt has no algorithm for it on this device");
     BPI_CUDA_TRY(error, code);
     p->algo = result.algo;
-    p->workspace_bytes = result.workspaceSize;
     return BP_STATUS_OK;
 }
 

@@ -110,18 +110,14 @@ static bp_status open_layer(layer *l)
 
 /* ---------------------------------------------------------------- what is timed */
 
-static bool saves_z(bp_activation activation)
-{
-    return bpi_activation_saves_z(activation);
-}
-
 static bp_status run_forward(const layer *l)
 {
     bpi_backend *backend = &l->cuda->backend;
     const void *bias = l->spec.bias ? l->bias : NULL;
     if (l->spec.keeps_mask)
         return bpi_cuda_linear_forward_mask(backend, l->plan, l->x, l->w, bias, l->a, l->mask);
-    return bpi_cuda_linear_forward(backend, l->plan, l->x, l->w, bias, saves_z(l->spec.activation) ? l->z : NULL, l->a);
+    void *z = bpi_activation_saves_z(l->spec.activation) ? l->z : NULL;
+    return bpi_cuda_linear_forward(backend, l->plan, l->x, l->w, bias, z, l->a);
 }
 
 static bp_status run_below(const layer *l)
