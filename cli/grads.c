@@ -133,8 +133,7 @@ const cli_command command_grads = {
     .details =
         "Computes the gradients of one batch in training mode, without clipping and without an update, and writes "
         "them under the parameters' names: f64 from the reference backend, f32 from the others. Where the loss or a "
-        "gradient is "
-        "NaN or infinite, it says where that began.",
+        "gradient is NaN or infinite, it says where that began.",
     .example =
         "  backprop grads --x x.npy --y y.npy --layers 64:relu,10 --weights w.safetensors --out g.safetensors \\\n"
         "                 --backend reference\n",

@@ -438,8 +438,9 @@ struct bpi_ops {
 
     /* update_prepare: grad_norm over all gradients (clamped to +-clip_value first where that is on), clip factor,
      * nonfinite, step + 1 and batches + passes (unless nonfinite), learning rate and bias corrections of this step,
-     * into the state. With BPI_NONFINITE_APPLY nonfinite stays 0; with BPI_NONFINITE_HOLD, where it is 1 before, held +
-     * 1 and nothing else. order     partial sums in f64: relative error of the norm <= count * 2^-53 */
+     * into the state. With BPI_NONFINITE_APPLY nonfinite stays 0; with BPI_NONFINITE_HOLD, where it is 1 before, held
+     * grows by 1 and nothing else changes.
+     * order     partial sums in f64: relative error of the norm <= count * 2^-53 */
     bp_status (*update_prepare)(bpi_backend *backend, const bpi_hyper *hyper, const void *gradients, int64_t count,
                                 bpi_step_state *state);
 
@@ -513,8 +514,8 @@ struct bpi_ops {
 
     /* linear_time: the seconds that a layer of `spec`, on spec->ways, takes forward; or backward: the weight gradient
      * and, where spec->below_runs, the error term of the layer below with its derivative and bias gradient. On arrays
-     * of its own, which are gone afterwards; waits for the device. Not while recording. errors    UNSUPPORTED (the way
-     * loses NaN, or what linear_way says), OUT_OF_MEMORY, DEVICE */
+     * of its own, which are gone afterwards; waits for the device. Not while recording.
+     * errors    UNSUPPORTED (the way loses NaN, or what linear_way says), OUT_OF_MEMORY, DEVICE */
     bp_status (*linear_time)(bpi_backend *backend, const bpi_linear_spec *spec, bool backward, double *seconds);
 
     /* linear_forward_mask: linear_forward of a relu on BPI_WAY_FORWARD, and the signs of z into `mask`

@@ -29,7 +29,8 @@ BP_API bp_status bp_model_load_weights(bp_model *model, const char *path);
 
 /* Writes and reads all that the next step depends on: parameters, optimiser state, moving averages, standardisation,
  * step, epoch and position in the epoch, the best validation loss; so a resumed run ends in the same bits as one that
- * was never interrupted. errors    as above; BAD_DATA where the file belongs to another network or optimiser */
+ * was never interrupted.
+ * errors    as above; BAD_DATA where the file belongs to another network or optimiser */
 BP_API bp_status bp_trainer_save(const bp_trainer *trainer, const char *path);
 BP_API bp_status bp_trainer_load(bp_trainer *trainer, const char *path);
 
