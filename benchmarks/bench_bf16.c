@@ -12,15 +12,9 @@
 
 #include "benchmarks/cases.h"
 #include "benchmarks/core/machine.h"
+#include "benchmarks/settings.h"
 #include "benchmarks/subject.h"
 #include "kernels/math/bf16.h"
-
-typedef struct settings {
-    int threads;
-    double seconds; /* for each network */
-    bp_optimizer optimizer;
-    const char *only;
-} settings;
 
 enum { F32, BF16, SQUARE_F32, SQUARE_BF16, KINDS };
 enum { SIDE = 2048 };
@@ -138,19 +132,11 @@ static bool is_wide(const char *layers)
     return true;
 }
 
-static bpb_statistics ratio_of(const bpb_rounds *rounds, int over, int under)
-{
-    double ratios[BPB_MOST_ROUNDS];
-    for (int i = 0; i < rounds->rounds; ++i)
-        ratios[i] = rounds->seconds[over][i] / rounds->seconds[under][i];
-    return bpb_summarize(ratios, rounds->rounds);
-}
-
 static void print_outcome(const bpb_case *net, const bpb_rounds *rounds)
 {
     char name[96];
     double square = 2.0 * SIDE * (double)SIDE * SIDE;
-    bpb_statistics steps = ratio_of(rounds, F32, BF16), products = ratio_of(rounds, SQUARE_F32, SQUARE_BF16);
+    bpb_statistics steps = bpb_ratio_of(rounds, F32, BF16), products = bpb_ratio_of(rounds, SQUARE_F32, SQUARE_BF16);
     snprintf(name, sizeof name, "%lld-%s", (long long)net->inputs, net->layers);
     printf("%-28s %6lld %10.2f ms %10.2f ms  %5.3f +-%4.1f %%  %7.1f %7.1f  %5.3f +-%4.1f %%  %d\n", name,
            (long long)net->batch, bpb_time_of(rounds, F32).median * 1e3, bpb_time_of(rounds, BF16).median * 1e3,
@@ -160,7 +146,7 @@ static void print_outcome(const bpb_case *net, const bpb_rounds *rounds)
     fflush(stdout);
 }
 
-static bool bench(bp_context *const contexts[2], squares *square, const settings *how, const bpb_case *net)
+static bool bench(bp_context *const contexts[2], squares *square, const bpb_settings *how, const bpb_case *net)
 {
     bpb_setup setup = {.inputs = net->inputs,
                        .batch = net->batch,
@@ -195,38 +181,27 @@ static int usage(void)
     return 2;
 }
 
-static int parse(int count, char **words, settings *how)
+static int parse(int count, char **words, bpb_settings *how)
 {
-    for (int i = 1; i < count; ++i) {
-        bool value = i + 1 < count;
-        if (strcmp(words[i], "--threads") == 0 && value)
-            how->threads = atoi(words[++i]);
-        else if (strcmp(words[i], "--seconds") == 0 && value)
-            how->seconds = atof(words[++i]);
-        else if (strcmp(words[i], "--optimizer") == 0 && value)
-            how->optimizer = strcmp(words[++i], "adamw") == 0 ? BP_OPTIMIZER_ADAMW : BP_OPTIMIZER_SGD;
-        else if (words[i][0] != '-' && !how->only)
-            how->only = words[i];
-        else
+    for (int i = 1; i < count; ++i)
+        if (!bpb_settings_take(how, count, words, &i))
             return usage();
-    }
-    return how->threads >= 1 && how->seconds > 0.0 ? 0 : usage();
+    return bpb_settings_valid(how) ? 0 : usage();
 }
 
-static void print_head(bp_context *const contexts[2], const settings *how)
+static void print_head(bp_context *const contexts[2], const bpb_settings *how)
 {
     bpb_machine m;
     bpb_machine_read(&m);
-    printf("machine    %s, %d processors, load average %.2f before the run\nbuild      %s, %s, commit %s\n",
-           m.processor, m.processors, m.load, m.build, m.compiler, m.commit);
+    bpb_machine_print(&m);
     printf("engines    %s\n           %s\nstep       %s, norm clipping\n", bp_context_engine(contexts[0]),
-           bp_context_engine(contexts[1]), how->optimizer == BP_OPTIMIZER_SGD ? "SGD with momentum" : "AdamW");
+           bp_context_engine(contexts[1]), bpb_optimizer_words(how->optimizer));
     print_instructions();
     printf("\n%-28s %6s %13s %13s  %-14s  %-15s  %-14s  %s\n", "network", "batch", "step in f32", "in bf16", "f32/bf16",
            "square GFLOP/s", "the same", "rounds");
 }
 
-static bool run(bp_context *const contexts[2], const settings *how)
+static bool run(bp_context *const contexts[2], const bpb_settings *how)
 {
     squares square = {NULL, NULL, NULL, NULL, NULL, NULL, NULL};
     bool done = make_squares(how->threads, &square);
@@ -243,7 +218,7 @@ static bool run(bp_context *const contexts[2], const settings *how)
 
 int main(int count, char **words)
 {
-    settings how = {.threads = 2, .seconds = 10.0, .optimizer = BP_OPTIMIZER_SGD};
+    bpb_settings how = {.threads = 2, .seconds = 10.0, .optimizer = BP_OPTIMIZER_SGD};
     int status = parse(count, words, &how);
     if (status)
         return status;

@@ -13,13 +13,11 @@
 #include "benchmarks/cases.h"
 #include "benchmarks/core/floor.h"
 #include "benchmarks/core/result.h"
+#include "benchmarks/settings.h"
 #include "benchmarks/subject.h"
 
 typedef struct settings {
-    int threads;
-    double seconds; /* for each network */
-    bp_optimizer optimizer;
-    const char *only; /* networks whose text holds this */
+    bpb_settings common;
     const char *json;
     bool list;
 } settings;
@@ -117,11 +115,11 @@ static bool bench(bp_context *context, const settings *how, const bp_peaks *peak
                        .batch = net->batch,
                        .layers = net->layers,
                        .loss = net->loss,
-                       .optimizer = how->optimizer,
+                       .optimizer = how->common.optimizer,
                        .products = true};
     bpb_step_subject s;
     outcome o;
-    bool done = bpb_step_create(context, &setup, &s) && measure(&s, peaks, how->seconds, &o);
+    bool done = bpb_step_create(context, &setup, &s) && measure(&s, peaks, how->common.seconds, &o);
     if (done)
         print_outcome(net, &o);
     done = done && (!how->json || report(json, &s, &o));
@@ -163,32 +161,24 @@ static int usage(void)
 static int parse(int count, char **words, settings *how)
 {
     for (int i = 1; i < count; ++i) {
-        bool value = i + 1 < count;
-        if (strcmp(words[i], "--threads") == 0 && value)
-            how->threads = atoi(words[++i]);
-        else if (strcmp(words[i], "--seconds") == 0 && value)
-            how->seconds = atof(words[++i]);
-        else if (strcmp(words[i], "--optimizer") == 0 && value)
-            how->optimizer = strcmp(words[++i], "adamw") == 0 ? BP_OPTIMIZER_ADAMW : BP_OPTIMIZER_SGD;
-        else if (strcmp(words[i], "--json") == 0 && value)
+        if (bpb_settings_take(&how->common, count, words, &i))
+            continue;
+        if (strcmp(words[i], "--json") == 0 && i + 1 < count)
             how->json = words[++i];
         else if (strcmp(words[i], "--list") == 0)
             how->list = true;
-        else if (words[i][0] != '-' && !how->only)
-            how->only = words[i];
         else
             return usage();
     }
-    return how->threads >= 1 && how->seconds > 0.0 ? 0 : usage();
+    return bpb_settings_valid(&how->common) ? 0 : usage();
 }
 
 static void print_head(const bpb_machine *m, const bp_context *context, const settings *how, const bp_peaks *peaks)
 {
-    printf("machine    %s, %d processors, load average %.2f before the run\nbuild      %s, %s, commit %s\n",
-           m->processor, m->processors, m->load, m->build, m->compiler, m->commit);
+    bpb_machine_print(m);
     printf("engine     %s, f32, %s, norm clipping\npeaks      %.1f GFLOP/s, copies %.1f to %.1f GB/s\n\n",
-           bp_context_engine(context), how->optimizer == BP_OPTIMIZER_SGD ? "SGD with momentum" : "AdamW",
-           peaks->product_flops * 1e-9, peaks->copy_bytes[0] * 1e-9, peaks->copy_bytes[BP_PEAKS_COPIES - 1] * 1e-9);
+           bp_context_engine(context), bpb_optimizer_words(how->common.optimizer), peaks->product_flops * 1e-9,
+           peaks->copy_bytes[0] * 1e-9, peaks->copy_bytes[BP_PEAKS_COPIES - 1] * 1e-9);
     printf("%-56s %6s %12s%12s%12s  %-14s %-6s %-7s %-6s %s\n", "network", "batch", "step", "its gemms", "in oneDNN",
            "step/gemm", "of min", "GFLOP/s", "/floor", "rounds");
 }
@@ -206,7 +196,7 @@ static bool run(bp_context *context, const settings *how)
     json_t *json = how->json ? bpb_report(&machine, "bench_step") : NULL;
     bool done = !how->json || bpb_report_context(json, "engine", json_string(bp_context_engine(context)));
     for (size_t n = 0; n < bpb_case_count; ++n)
-        if (!how->only || strstr(bpb_cases[n].layers, how->only))
+        if (!how->common.only || strstr(bpb_cases[n].layers, how->common.only))
             done = bench(context, how, &peaks, &bpb_cases[n], json) && done;
     if (how->json)
         done = bpb_report_write(json, how->json) && done;
@@ -216,7 +206,7 @@ static bool run(bp_context *context, const settings *how)
 
 int main(int count, char **words)
 {
-    settings how = {.threads = 2, .seconds = 3.0, .optimizer = BP_OPTIMIZER_SGD};
+    settings how = {.common = {.threads = 2, .seconds = 3.0, .optimizer = BP_OPTIMIZER_SGD}};
     int status = parse(count, words, &how);
     if (status)
         return status;
@@ -227,7 +217,7 @@ int main(int count, char **words)
         return 1;
     }
     bp_context *context;
-    bp_context_options options = {.backend = "cpu", .threads = how.threads};
+    bp_context_options options = {.backend = "cpu", .threads = how.common.threads};
     bool done = bp_context_create(&options, &context) == BP_STATUS_OK;
     if (!done)
         fprintf(stderr, "bench_step: %s\n", bp_last_error(context));

@@ -129,3 +129,11 @@ bpb_statistics bpb_processor_of(const bpb_rounds *rounds, int kind)
 {
     return summary_of(rounds->processor[kind], rounds->rounds);
 }
+
+bpb_statistics bpb_ratio_of(const bpb_rounds *rounds, int over, int under)
+{
+    double ratios[BPB_MOST_ROUNDS];
+    for (int i = 0; i < rounds->rounds; ++i)
+        ratios[i] = rounds->seconds[over][i] / rounds->seconds[under][i];
+    return bpb_summarize(ratios, rounds->rounds);
+}

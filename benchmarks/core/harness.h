@@ -41,5 +41,7 @@ bool bpb_alternate(const bpb_subject *subjects, int kinds, double seconds, bpb_r
 
 bpb_statistics bpb_time_of(const bpb_rounds *rounds, int kind);
 bpb_statistics bpb_processor_of(const bpb_rounds *rounds, int kind);
+/* Of neighbours in time: one kind's over another's. */
+bpb_statistics bpb_ratio_of(const bpb_rounds *rounds, int over, int under);
 
 #endif

@@ -95,3 +95,9 @@ int64_t bpb_peak_reset(void)
         reset = fclose(file) == 0 && reset;
     return reset ? kilobytes_of("VmRSS") : 0;
 }
+
+void bpb_machine_print(const bpb_machine *machine)
+{
+    printf("machine    %s, %d processors, load average %.2f before the run\nbuild      %s, %s, commit %s\n",
+           machine->processor, machine->processors, machine->load, machine->build, machine->compiler, machine->commit);
+}

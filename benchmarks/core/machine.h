@@ -19,6 +19,9 @@ const char *bpb_refusal(void);
 
 void bpb_machine_read(bpb_machine *machine);
 
+/* The first two lines of a program that prints a table: machine and build. */
+void bpb_machine_print(const bpb_machine *machine);
+
 /* Peak of the process's resident memory since the last reset, in bytes; 0: this system does not tell. */
 int64_t bpb_peak_bytes(void);
 /* The peak begins anew at what is resident now, which is returned; 0: this system does not allow it. */
