@@ -1,5 +1,6 @@
 /* Making a backend, its memory and its traits: what the table promises before any operation. */
 #include "kernels/cpu/gemm.h"
+#include "support/hooks.h"
 #include "support/matrix.h"
 
 #include <criterion/criterion.h>
@@ -113,26 +114,15 @@ static void never_called(void *user, void *memory, size_t bytes)
     cr_assert_fail("released %p, which nobody allocated", memory);
 }
 
-static void *plain_allocate(void *user, size_t bytes, size_t alignment)
-{
-    (void)user;
-    return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-}
-
-static void plain_release(void *user, void *memory, size_t bytes)
-{
-    (void)user, (void)bytes;
-    free(memory);
-}
-
 /* Makes the cpu backend in bf16, and takes it down: its status, and what it said in `words`. */
 static bp_status try_bf16(bool emulate, char words[sizeof(bpi_error)])
 {
     bpi_error error = {{0}};
     bpi_backend *backend = NULL;
+    bpt_hooks hooks = {0};
     bpi_backend_options options = {.precision = BP_PRECISION_BF16,
                                    .threads = 1,
-                                   .allocator = {plain_allocate, plain_release, NULL},
+                                   .allocator = bpt_hooks_allocator(&hooks),
                                    .error = &error,
                                    .emulate_bf16 = emulate};
     bp_status status = bpi_cpu_ops()->create(&options, &backend);
@@ -141,6 +131,7 @@ static bp_status try_bf16(bool emulate, char words[sizeof(bpi_error)])
     snprintf(words, sizeof(bpi_error), "%s", backend ? backend->traits.engine : error.text);
     if (backend)
         backend->ops->destroy(backend);
+    cr_assert_eq(hooks.live, 0);
     return status;
 }
 
@@ -205,12 +196,14 @@ Test(backend, a_precision_it_does_not_have_is_unsupported_and_named)
         bpi_error error = {{0}};
         bpi_backend *backend = NULL;
         bool f64 = bpt_target_at(t)->precision == BP_PRECISION_F64;
+        bpt_hooks hooks = {0};
         bpi_backend_options options = {.precision = f64 ? BP_PRECISION_F32 : BP_PRECISION_F64,
                                        .threads = 1,
-                                       .allocator = {plain_allocate, plain_release, NULL},
+                                       .allocator = bpt_hooks_allocator(&hooks),
                                        .error = &error};
         cr_assert_eq(bpt_target_at(t)->ops()->create(&options, &backend), BP_STATUS_UNSUPPORTED, "%s",
                      bpt_target_at(t)->name);
+        cr_assert_eq(hooks.live, 0);
         cr_assert(!backend && strstr(error.text, f64 ? "f32" : "f64"), "%s: %s", bpt_target_at(t)->name, error.text);
     }
 }

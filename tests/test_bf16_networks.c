@@ -29,10 +29,7 @@ static void on_tensor(void *user, const bp_verify_tensor *tensor)
 static double share_judged(const json_t *entry)
 {
     bpt_network n = bpt_network_open(entry, "reference");
-    bpi_gradient_bounds bounds;
-    bpt_ok(n.context,
-           bpi_gradient_bounds_of(n.trainer, BP_PRECISION_BF16, &n.data->source, 0, bp_data_rows(n.data), &bounds),
-           "bounds");
+    bpi_gradient_bounds bounds = bpt_network_bounds_in(&n, BP_PRECISION_BF16);
     int64_t judged = 0, all = 0;
     const double *gradients = n.trainer->gradients;
     for (int64_t i = 0; i < n.model->tensor_count; i++) {

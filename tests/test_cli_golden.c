@@ -89,11 +89,7 @@ Test(cli_golden, cpu_agrees_with_pytorch_within_the_derived_bound_and_writes_f32
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *entry = json_array_get(list, i);
         bpt_network judge = bpt_network_open(entry, "reference");
-        bpi_gradient_bounds bounds;
-        bpt_ok(judge.context,
-               bpi_gradient_bounds_of(judge.trainer, BP_PRECISION_F32, &judge.data->source, 0, bp_data_rows(judge.data),
-                                      &bounds),
-               "bounds");
+        bpi_gradient_bounds bounds = bpt_network_bounds_in(&judge, BP_PRECISION_F32);
         run_grads(entry, "cpu");
         compare_file(&judge, bpt_network_text(entry, "name"), BPI_ST_F32, &bounds);
         bpi_gradient_bounds_free(judge.model, &bounds);

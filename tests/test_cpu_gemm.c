@@ -5,6 +5,7 @@
 #include "kernels/cpu/gemm.h"
 #include "kernels/cpu/loops.h"
 #include "kernels/math/bf16.h"
+#include "support/hooks.h"
 #include "support/random.h"
 
 #include <criterion/criterion.h>
@@ -31,18 +32,6 @@ typedef struct sides {
     uint16_t *short_a, *short_b; /* the same */
     int64_t a_count, b_count, c_count;
 } sides;
-
-static void *plain_allocate(void *user, size_t bytes, size_t alignment)
-{
-    (void)user;
-    return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-}
-
-static void plain_release(void *user, void *memory, size_t bytes)
-{
-    (void)user, (void)bytes;
-    free(memory);
-}
 
 static float *values_of(bpt_random *random, int64_t count, uint16_t **narrow)
 {
@@ -141,7 +130,8 @@ static void check_type(bpi_cpu_gemm_type type, const char *words)
     const bpi_cpu_loops *loops;
     bpi_cpu_gemm_engine *engine;
     cr_assert_eq(bpi_cpu_loops_choose(&error, &loops), BP_STATUS_OK);
-    const bp_allocator allocator = {plain_allocate, plain_release, NULL};
+    bpt_hooks hooks = {0};
+    const bp_allocator allocator = bpt_hooks_allocator(&hooks);
     cr_assert_eq(bpi_cpu_gemm_engine_create(&allocator, 1, loops->expand, &error, &engine), BP_STATUS_OK, "%s",
                  error.text);
     for (int c = 0; c < CASES; ++c) {
@@ -151,6 +141,7 @@ static void check_type(bpi_cpu_gemm_type type, const char *words)
         free_sides(&s);
     }
     bpi_cpu_gemm_engine_destroy(engine);
+    cr_assert_eq(hooks.live, 0);
 }
 
 Test(cpu_gemm, f32_is_within_the_bound)

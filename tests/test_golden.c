@@ -46,11 +46,7 @@ static void compare_within_bounds(const char *backend, bp_precision precision)
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *entry = json_array_get(list, i);
         bpt_network judge = bpt_network_open(entry, "reference"), judged = bpt_network_open(entry, backend);
-        bpi_gradient_bounds bounds;
-        bpt_ok(
-            judge.context,
-            bpi_gradient_bounds_of(judge.trainer, precision, &judge.data->source, 0, bp_data_rows(judge.data), &bounds),
-            "bounds");
+        bpi_gradient_bounds bounds = bpt_network_bounds_in(&judge, precision);
         cr_expect_eq(bounds.kinks, 0, "%s: the golden networks keep away from kinks", bpt_network_text(entry, "name"));
         /* A bound as large as the gradients would let anything pass. */
         cr_expect_lt(width(&judge, &bounds), 0.01, "%s: the bound says something", bpt_network_text(entry, "name"));

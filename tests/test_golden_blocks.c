@@ -23,19 +23,19 @@ Test(golden_blocks, reference_agrees_with_pytorch_to_1e_12)
     json_decref(list);
 }
 
-/* Of cuda where BP_TEST_CUDA names its plug-in, see support/backends.h. */
+/* The backend that is held to a bound: cuda where BP_TEST_CUDA names its plug-in, see support/backends.h. */
+static const char *fast_backend(void)
+{
+    return getenv("BP_TEST_CUDA") ? "cuda" : "cpu";
+}
+
 Test(golden_blocks, backend_agrees_with_pytorch_within_the_derived_f32_bound)
 {
-    const char *backend = getenv("BP_TEST_CUDA") ? "cuda" : "cpu";
     json_t *list = bpt_network_manifest_of(MANIFEST);
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *entry = json_array_get(list, i);
-        bpt_network judge = bpt_network_open(entry, "reference"), judged = bpt_network_open(entry, backend);
-        bpi_gradient_bounds bounds;
-        bpt_ok(judge.context,
-               bpi_gradient_bounds_of(judge.trainer, BP_PRECISION_F32, &judge.data->source, 0, bp_data_rows(judge.data),
-                                      &bounds),
-               "bounds");
+        bpt_network judge = bpt_network_open(entry, "reference"), judged = bpt_network_open(entry, fast_backend());
+        bpi_gradient_bounds bounds = bpt_network_bounds_in(&judge, BP_PRECISION_F32);
         bpt_network_compare(&judged, &judge, &bounds, bpt_network_text(entry, "name"));
         bpi_gradient_bounds_free(judge.model, &bounds);
         bpt_network_close(&judged);
@@ -45,12 +45,6 @@ Test(golden_blocks, backend_agrees_with_pytorch_within_the_derived_f32_bound)
 }
 
 /* ---------------------------------------------------------------- running statistics */
-
-/* The backend that is held to a bound, see support/backends.h. */
-static const char *fast_backend(void)
-{
-    return getenv("BP_TEST_CUDA") ? "cuda" : "cpu";
-}
 
 /* So that a bound stays one that says something: the bounds of these networks are below a hundredth of that. */
 static void check_tight(const double *bound, const double *want, int64_t count, const char *name, const char *what)
@@ -102,11 +96,7 @@ Test(golden_blocks, running_statistics_of_the_backend_are_pytorchs_within_the_de
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *entry = json_array_get(list, i);
         bpt_network judge = bpt_network_open(entry, "reference");
-        bpi_gradient_bounds bounds;
-        bpt_ok(judge.context,
-               bpi_gradient_bounds_of(judge.trainer, BP_PRECISION_F32, &judge.data->source, 0, bp_data_rows(judge.data),
-                                      &bounds),
-               "bounds");
+        bpi_gradient_bounds bounds = bpt_network_bounds_in(&judge, BP_PRECISION_F32);
         compared += compare_running(entry, fast_backend(), bounds.running);
         cr_assert_eq(bounds.running != NULL, judge.model->has_batch_norm);
         bpi_gradient_bounds_free(judge.model, &bounds);

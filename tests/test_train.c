@@ -215,16 +215,23 @@ static bp_status create_counted(counter *c, const char *backend, bp_context **co
     return bp_context_create(&options, context);
 }
 
+/* A run whose backend's memory is counted, so far as its model. */
+static run open_counted(counter *c, const char *backend, int64_t inputs, const char *layers)
+{
+    run r = {0};
+    bp_status status = create_counted(c, backend, &r.context);
+    bpt_ok(r.context, status, backend);
+    bp_model_options model = {.struct_size = sizeof model, .inputs = inputs, .layers = layers};
+    BPT_OK(r.context, bp_model_create(r.context, &model, &r.model));
+    return r;
+}
+
 Test(train, allocates_nothing_inside_a_step)
 {
     for (size_t b = 0; b < sizeof backends / sizeof backends[0]; b++)
         for (int i = 0; i < RECIPES; i++) {
             counter c = {0};
-            run r = {0};
-            bp_status status = create_counted(&c, backends[b], &r.context);
-            bpt_ok(r.context, status, backends[b]);
-            bp_model_options model = {.struct_size = sizeof model, .inputs = INPUTS, .layers = LAYERS};
-            BPT_OK(r.context, bp_model_create(r.context, &model, &r.model));
+            run r = open_counted(&c, backends[b], INPUTS, LAYERS);
             r.data = bpt_classes(r.context, ROWS, INPUTS, CLASSES, 1);
             bp_trainer_options options = recipes[i];
             BPT_OK(r.context, bp_trainer_create(r.model, &options, &r.trainer));
@@ -245,11 +252,7 @@ Test(train, plans_the_memory_that_it_takes)
 {
     for (size_t b = 0; b < sizeof backends / sizeof backends[0]; b++) {
         counter c = {0};
-        run r = {0};
-        bp_status status = create_counted(&c, backends[b], &r.context);
-        bpt_ok(r.context, status, backends[b]);
-        bp_model_options model = {.struct_size = sizeof model, .inputs = 100, .layers = "200:gelu,100:relu,7"};
-        BPT_OK(r.context, bp_model_create(r.context, &model, &r.model));
+        run r = open_counted(&c, backends[b], 100, "200:gelu,100:relu,7");
         bp_trainer_options options = {.batch = 1000, .momentum = 0.9};
         bp_memory_plan plan;
         BPT_OK(r.context, bp_trainer_plan(r.model, &options, &plan));
@@ -270,11 +273,7 @@ Test(train, plans_the_memory_of_an_observed_trainer)
 {
     for (size_t b = 0; b < sizeof backends / sizeof backends[0]; b++) {
         counter c = {0};
-        run r = {0};
-        bp_status status = create_counted(&c, backends[b], &r.context);
-        bpt_ok(r.context, status, backends[b]);
-        bp_model_options model = {.struct_size = sizeof model, .inputs = 100, .layers = "6000:relu,20:relu,7"};
-        BPT_OK(r.context, bp_model_create(r.context, &model, &r.model));
+        run r = open_counted(&c, backends[b], 100, "6000:relu,20:relu,7");
         bp_trainer_options options = {.struct_size = sizeof options, .batch = 8, .observed = true}, blind = options;
         blind.observed = false;
         bp_memory_plan plan, without;
@@ -294,15 +293,12 @@ Test(train, plans_the_memory_of_an_observed_trainer)
 
         options.memory_limit = without.total_bytes; /* too little for the one, enough for the other */
         blind.memory_limit = without.total_bytes;
-        bp_status refused;
-        bpt_ok(r.context, create_counted(&c, backends[b], &r.context), backends[b]);
-        BPT_OK(r.context, bp_model_create(r.context, &model, &r.model));
+        r = open_counted(&c, backends[b], 100, "6000:relu,20:relu,7");
         BPT_OK(r.context, bp_trainer_plan(r.model, &blind, &plan));
         cr_expect_not(plan.memory_limited, "%s", backends[b]);
-        refused = bp_trainer_plan(r.model, &options, &plan);
+        bp_status refused = bp_trainer_plan(r.model, &options, &plan);
         cr_expect(refused == BP_STATUS_OUT_OF_MEMORY || plan.memory_limited, "%s", backends[b]);
-        bp_model_destroy(r.model);
-        bp_context_destroy(r.context);
+        close_run(&r);
     }
 }
 

@@ -93,6 +93,15 @@ double bpt_largest(const double *values, int64_t count)
     return most;
 }
 
+bpi_gradient_bounds bpt_network_bounds_in(const bpt_network *n, bp_precision precision)
+{
+    bpi_gradient_bounds bounds;
+    bpt_ok(n->context,
+           bpi_gradient_bounds_of(n->trainer, precision, &n->data->source, 0, bp_data_rows(n->data), &bounds),
+           "bounds");
+    return bounds;
+}
+
 double *bpt_network_bounds(const bpt_network *judge, int64_t index, const bpi_gradient_bounds *bounds,
                            const double *want, int64_t count)
 {

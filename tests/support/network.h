@@ -33,6 +33,10 @@ void bpt_network_close(bpt_network *n);
 /* PyTorch's tensor of that name, f64 [count]; to be freed. */
 double *bpt_network_golden(bpt_network *n, const char *name, int64_t count);
 
+/* How far gradients of the whole batch may be off in a precision; n is on the reference. To be given to
+ * bpi_gradient_bounds_free. */
+bpi_gradient_bounds bpt_network_bounds_in(const bpt_network *n, bp_precision precision);
+
 double bpt_largest(const double *values, int64_t count);
 
 /* Dense bounds of the index-th tensor in file order: from `bounds`, which are laid out as the parameters of `judge`, or
