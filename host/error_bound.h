@@ -27,8 +27,8 @@ typedef struct bpi_gradient_bounds {
 /* The trainer lives in a `reference` context; rows <= its batch. Afterwards it holds the reference's loss and gradients
  * of these rows; in bf16, those of the network that the precision speaks of, whose weights and inputs are rounded to
  * it: the weights of the trainer's model are rounded in place. (A rounding that is the same in every row adds up over
- * the rows, and not in quadrature. These are known, and so need no bound.) errors    UNSUPPORTED (backend),
- * OUT_OF_MEMORY, those of a step */
+ * the rows, and not in quadrature. These are known, and so need no bound.)
+ * errors    UNSUPPORTED (backend), OUT_OF_MEMORY, those of a step */
 bp_status bpi_gradient_bounds_of(bp_trainer *trainer, bp_precision precision, const bpi_source *source, int64_t first,
                                  int64_t rows, bpi_gradient_bounds *bounds);
 void bpi_gradient_bounds_free(const bp_model *model, bpi_gradient_bounds *bounds);

@@ -16,8 +16,8 @@ typedef struct bpi_out_file {
 } bpi_out_file;
 
 /* Whatever `path` is before, it stays until commit renames the finished file over it. A symbolic link is replaced by
- * the file; a folder or a device is refused. errors    IO (path, what the system said), INVALID_ARGUMENT (path null,
- * empty or too long) */
+ * the file; a folder or a device is refused.
+ * errors    IO (path, what the system said), INVALID_ARGUMENT (path null, empty or too long) */
 bp_status bpi_out_file_open(bp_context *context, const char *path, bpi_out_file *file);
 /* As fwrite on the stream, with the words where it fails. */
 bp_status bpi_out_file_write(bpi_out_file *file, const void *bytes, size_t count);

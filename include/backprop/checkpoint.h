@@ -14,8 +14,8 @@ extern "C" {
 
 /* Writes the parameters (their moving averages, where a trainer keeps some), dense, under PyTorch's names and shapes:
  * F32, or F64 from `reference`. Metadata (strings): format "pt", backprop_layers, backprop_inputs, backprop_loss with
- * its constants, and input_mean and input_std as JSON arrays where the model holds a standardisation. errors    IO
- * (which file, what the system said), OUT_OF_MEMORY */
+ * its constants, and input_mean and input_std as JSON arrays where the model holds a standardisation.
+ * errors    IO (which file, what the system said), OUT_OF_MEMORY */
 BP_API bp_status bp_model_save(const bp_model *model, const char *path);
 
 /* Makes a model from a file that bp_model_save wrote. */

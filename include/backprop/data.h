@@ -43,8 +43,8 @@ BP_API bp_status bp_data_load_npy(bp_context *context, const char *x_path, const
 BP_API bp_status bp_data_load_csv(bp_context *context, const char *path, const char *target, bp_data **data);
 
 /* Parts samples at random, by seed alone: round(fraction * rows) of them into *part, the others into *rest, both copies
- * in the order that they had. For validation: train on the rest. errors    INVALID_ARGUMENT (a fraction that is not
- * between 0 and 1, or leaves one of the two empty), OUT_OF_MEMORY */
+ * in the order that they had. For validation: train on the rest.
+ * errors    INVALID_ARGUMENT (a fraction that is not between 0 and 1, or leaves one of the two empty), OUT_OF_MEMORY */
 BP_API bp_status bp_data_split(const bp_data *data, double fraction, uint64_t seed, bp_data **rest, bp_data **part);
 
 BP_API void bp_data_destroy(bp_data *data); /* accepts NULL */

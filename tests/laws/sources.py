@@ -125,6 +125,14 @@ def nothing_is_left_for_later(root):
             for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1) if mark.search(line)]
 
 
+def comments_fit_the_page(root):
+    """clang-format leaves comments as they are (ReflowComments), so that their words stay at the head of their lines."""
+    return [f"{path.relative_to(root)}:{number}: {len(line)} columns"
+            for path in files(root, "include", "host", "kernels", "cli", "benchmarks", "tests", "examples")
+            for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1)
+            if len(line) > 120 and re.match(r"\s*(/?\*|//)", line)]
+
+
 LAWS = [
     public_headers_include_only_the_standard_library,
     only_the_cuda_backend_includes_cuda_headers,
@@ -134,4 +142,5 @@ LAWS = [
     no_condition_on_a_backend_outside_the_registry,
     no_fast_math,
     nothing_is_left_for_later,
+    comments_fit_the_page,
 ]

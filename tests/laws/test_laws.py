@@ -65,6 +65,8 @@ class Planted(unittest.TestCase):
         ("no_fast_math", "kernels/cpu/a.c", '__attribute__((optimize("Ofast")))', "/* without -ffast-math */"),
         ("no_fast_math", "kernels/cuda/CMakeLists.txt", "--use_fast_math", "--fmad=false"),
         ("nothing_is_left_for_later", "host/a.c", "/* TO" "DO: */", "/* to do */"),
+        ("comments_fit_the_page", "host/a.c", "/* " + "a" * 115 + " */", "/* " + "a" * 114 + " */"),
+        ("comments_fit_the_page", "kernels/cuda/a.cu", " * " + "a" * 118, " * " + "a" * 117),
     ]
 
     def tree(self, file, text):
