@@ -33,17 +33,16 @@ Test(bench_core, statistics_of_samples_in_any_order)
 typedef struct turn {
     char *log;
     char name;
-    int64_t repeats;
+    double seconds;
     bool fails;
 } turn;
 
 static bool take_turn(void *user, int64_t repeats)
 {
     turn *t = user;
-    t->repeats += repeats;
     if (strlen(t->log) < 60)
         strncat(t->log, &t->name, 1);
-    for (double until = bpb_now_s() + 0.06 * (double)repeats; bpb_now_s() < until;)
+    for (double until = bpb_now_s() + t->seconds * (double)repeats; bpb_now_s() < until;)
         continue;
     return !t->fails;
 }
@@ -51,12 +50,12 @@ static bool take_turn(void *user, int64_t repeats)
 Test(bench_core, subjects_take_turns)
 {
     char log[64] = "";
-    turn turns[2] = {{log, 'a', 0, false}, {log, 'b', 0, false}};
+    turn turns[2] = {{log, 'a', 0.06, false}, {log, 'b', 0.06, false}};
     bpb_subject subjects[2] = {{.run = take_turn, .user = &turns[0]}, {.run = take_turn, .user = &turns[1]}};
     bpb_rounds rounds;
     cr_assert(bpb_alternate(subjects, 2, 0.001, &rounds));
     cr_expect_eq(rounds.rounds, BPB_LEAST_ROUNDS);
-    cr_expect_str_eq(log, "aabbababab", "each warms up twice, then they alternate");
+    cr_expect_str_eq(log, "aabbaabbaabbaabb", "each warms up twice, then they alternate, one run uncounted");
     for (int kind = 0; kind < 2; kind++) {
         cr_expect_eq(rounds.repeats[kind], 1, "longer than a sample must be");
         cr_expect_geq(bpb_time_of(&rounds, kind).minimum, 0.06);
@@ -64,6 +63,16 @@ Test(bench_core, subjects_take_turns)
     }
     turns[1].fails = true;
     cr_expect_not(bpb_alternate(subjects, 2, 0.001, &rounds));
+}
+
+Test(bench_core, long_runs_are_not_repeated_for_nothing)
+{
+    char log[64] = "";
+    turn slow = {log, 'a', 0.26, false};
+    bpb_subject subject = {.run = take_turn, .user = &slow};
+    bpb_rounds rounds;
+    cr_assert(bpb_alternate(&subject, 1, 0.001, &rounds));
+    cr_expect_str_eq(log, "aaaaa", "warmed up twice, then once a round");
 }
 
 static bool nothing(void *user, int64_t repeats)
@@ -80,7 +89,8 @@ Test(bench_core, short_runs_are_repeated_until_they_make_a_sample)
     bpb_rounds rounds;
     cr_assert(bpb_alternate(&subject, 1, 0.001, &rounds));
     cr_expect_gt(rounds.repeats[0], 1000, "a run of some nanoseconds");
-    cr_expect_geq(runs, rounds.repeats[0] * rounds.rounds);
+    cr_expect_geq(rounds.uncounted[0], rounds.repeats[0] / 4);
+    cr_expect_geq(runs, (rounds.repeats[0] + rounds.uncounted[0]) * rounds.rounds);
 }
 
 Test(bench_core, numbers_are_random_and_the_same_every_time)

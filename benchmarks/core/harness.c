@@ -54,6 +54,9 @@ static const double SAMPLE_S = 5e-3; /* a sample is at least this long: far abov
 
 static const double WARM_S = 5e-2; /* runs that take longer show at once how long they are */
 
+static const double LONG_S =
+    0.25; /* in runs that take longer, what the turn before left in caches and clocks vanishes */
+
 static void let_threads_sleep(void)
 {
     struct timespec pause = {0, 20000000};
@@ -61,7 +64,7 @@ static void let_threads_sleep(void)
 }
 
 /* The first run plans and allocates; the fastest of the next shows how many make a sample. */
-static bool warm_up(const bpb_subject *subject, int64_t *repeats)
+static bool warm_up(const bpb_subject *subject, int64_t *repeats, int64_t *uncounted)
 {
     if (!subject->run(subject->user, 1))
         return false;
@@ -74,14 +77,15 @@ static bool warm_up(const bpb_subject *subject, int64_t *repeats)
         once = fmin(once, bpb_now_s() - begin);
     }
     *repeats = once < SAMPLE_S ? (int64_t)(SAMPLE_S / (once + 1e-9)) + 1 : 1;
+    *uncounted = once < LONG_S ? (*repeats + 3) / 4 : 0;
     return true;
 }
 
 static bool sample(const bpb_subject *subject, bpb_rounds *rounds, int kind, int round)
 {
-    int64_t repeats = rounds->repeats[kind];
-    /* The turn before left other data in the caches, and other threads asleep. */
-    if (repeats > 1 && !subject->run(subject->user, repeats / 4 + 1))
+    int64_t repeats = rounds->repeats[kind], uncounted = rounds->uncounted[kind];
+    /* The turn before left other data in the caches, threads asleep, and a processor whose clock has changed. */
+    if (uncounted > 0 && !subject->run(subject->user, uncounted))
         return false;
     double processor = bpb_cpu_s(), begin = bpb_now_s();
     if (!subject->run(subject->user, repeats))
@@ -99,7 +103,7 @@ bool bpb_alternate(const bpb_subject *subjects, int kinds, double seconds, bpb_r
     rounds->rounds = 0;
     double until = bpb_now_s() + seconds;
     for (int kind = 0; kind < kinds; ++kind) {
-        if (!warm_up(&subjects[kind], &rounds->repeats[kind]))
+        if (!warm_up(&subjects[kind], &rounds->repeats[kind], &rounds->uncounted[kind]))
             return false;
         if (subjects[kind].sleeps)
             let_threads_sleep();

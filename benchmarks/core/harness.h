@@ -30,13 +30,14 @@ enum { BPB_MOST_KINDS = 4, BPB_MOST_ROUNDS = 400, BPB_LEAST_ROUNDS = 3 };
 
 typedef struct bpb_rounds {
     int kinds, rounds;
-    int64_t repeats[BPB_MOST_KINDS];                   /* of one sample: enough of them for some milliseconds */
-    double seconds[BPB_MOST_KINDS][BPB_MOST_ROUNDS];   /* of one run */
+    int64_t repeats[BPB_MOST_KINDS];                 /* of one sample: enough of them for some milliseconds */
+    int64_t uncounted[BPB_MOST_KINDS];               /* runs before each sample, so that it finds things as they are */
+    double seconds[BPB_MOST_KINDS][BPB_MOST_ROUNDS]; /* of one run */
     double processor[BPB_MOST_KINDS][BPB_MOST_ROUNDS]; /* of one run, all threads together */
 } bpb_rounds;
 
-/* Times the subjects in turns, round by round, for about that many seconds, after runs that warm them up: what the
- * machine does besides hits them alike. At least BPB_LEAST_ROUNDS rounds. */
+/* Times the subjects in turns, round by round, for about that many seconds, each turn after runs that warm it up: what
+ * the machine does besides hits them alike. At least BPB_LEAST_ROUNDS rounds. */
 bool bpb_alternate(const bpb_subject *subjects, int kinds, double seconds, bpb_rounds *rounds);
 
 bpb_statistics bpb_time_of(const bpb_rounds *rounds, int kind);
