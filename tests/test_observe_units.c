@@ -10,8 +10,9 @@ TestSuite(observe_units, .fini = bpt_clean);
 
 static const bp_activation activations[] = {BP_ACTIVATION_RELU, BP_ACTIVATION_SIGMOID, BP_ACTIVATION_TANH};
 
-/* Beyond bpt_shapes: as many rows and columns as every way to cut them wants. */
-static const bpt_shape large[] = {{4099, 1, 5}, {20011, 1, 1}, {2, 1, 4097}, {515, 1, 300}};
+/* Beyond bpt_shapes: as many rows and columns as every way to cut them wants; of the last one a thread takes
+ * two rounds at an odd leading dimension, the second of them in part. */
+static const bpt_shape large[] = {{4099, 1, 5}, {20011, 1, 1}, {2, 1, 4097}, {515, 1, 300}, {41, 1, 16385}};
 
 enum { CASES = BPT_SHAPE_COUNT + sizeof large / sizeof large[0] };
 

@@ -9,11 +9,10 @@
 
 TestSuite(observe_update, .fini = bpt_clean);
 
-static bpt_update_values values_of(const bpt_device *device, const bpi_hyper *hyper, uint64_t seed)
+static bpt_update_values values_of(const bpt_device *device, const bpi_hyper *hyper, int64_t more, uint64_t seed)
 {
     bpi_observed_range ranges[BPT_TENSORS];
-    int64_t count;
-    bpt_tensors_of(device, ranges, &count);
+    int64_t count = bpt_tensors_of(device, more, ranges);
     bpt_update_values values = bpt_update_random(device->backend->traits.parameter_type, hyper, count, seed);
     for (int64_t k = 0; k < count; k += 1 + k % 7) /* zeros of both signs, everywhere */
         values.gradients[k] = k % 2 ? 0.0 : -0.0;
@@ -66,8 +65,7 @@ static void compare(const char *words, int64_t count, const bpi_tensor_sums *got
 static void check(bpt_device *device, const char *name, const bpt_update_values *before, const bpt_observed *after)
 {
     bpi_observed_range ranges[BPT_TENSORS];
-    int64_t count;
-    bpt_tensors_of(device, ranges, &count);
+    bpt_tensors_of(device, before->count - bpt_tensors_of(device, 0, ranges), ranges);
     for (int t = 0; t < BPT_TENSORS; ++t) {
         char words[128];
         exact want = exact_of(ranges[t], before, after->values.parameters);
@@ -100,7 +98,7 @@ Test(observe_update, gives_the_bits_of_update_and_sums_within_their_bounds_for_e
         bpt_device *device = bpt_open(bpt_target_at(t), 2);
         for (int c = 0; c < BPT_OPTIMIZER_CASES; ++c) {
             const bpt_optimizer_case *what = &bpt_optimizer_cases[c];
-            bpt_update_values before = values_of(device, &what->hyper, 301);
+            bpt_update_values before = values_of(device, &what->hyper, 0, 301);
             bpt_observed after = bpt_observe_step(device, &what->hyper, &before, &state);
             check(device, what->name, &before, &after);
             same_as_unobserved(device, what, &before, &state, &after);
@@ -116,13 +114,13 @@ Test(observe_update, sums_what_is_finite_and_counts_the_rest)
     const bpt_optimizer_case *what = &bpt_optimizer_cases[6];
     for (int t = 0; bpt_target_at(t); ++t) {
         bpt_device *device = bpt_open(bpt_target_at(t), 2);
-        bpt_update_values before = values_of(device, &what->hyper, 302);
+        bpt_update_values before = values_of(device, &what->hyper, 0, 302);
         for (int k = 0; k < 24; ++k)
             before.gradients[(before.count / 24) * k + k % 5] = bad[k % 3];
         bpt_observed after = bpt_observe_step(device, &what->hyper, &before, &(bpi_step_state){.step = 4});
         bpi_observed_range ranges[BPT_TENSORS];
-        int64_t count, found = 0;
-        bpt_tensors_of(device, ranges, &count);
+        int64_t found = 0;
+        bpt_tensors_of(device, 0, ranges);
         for (int i = 0; i < BPT_TENSORS; ++i) {
             exact want = exact_of(ranges[i], &before, before.parameters);
             double got[2] = {after.sums[i].square_sum, after.sums[i].weight_square_sum};
@@ -140,12 +138,41 @@ Test(observe_update, sums_what_is_finite_and_counts_the_rest)
     }
 }
 
+/* So many that cuda has more partial sums of a tensor than threads to add them: a thread adds two. */
+Test(observe_update, sums_each_of_a_million_elements_once)
+{
+    enum { MORE = 950000 };
+    const bpt_optimizer_case *what = &bpt_optimizer_cases[0];
+    for (int t = 0; bpt_target_at(t); ++t) {
+        bpt_device *device = bpt_open(bpt_target_at(t), 2);
+        bpt_update_values before = values_of(device, &what->hyper, MORE, 305);
+        bpt_observed after = bpt_observe_step(device, &what->hyper, &before, &(bpi_step_state){.step = 4});
+        check(device, what->name, &before, &after);
+        bpt_close(device);
+        bpt_clean();
+    }
+}
+
+/* Those that follow it in the same thread must not make up for it. */
+Test(observe_update, finds_a_single_nan_before_all_others)
+{
+    const bpt_optimizer_case *what = &bpt_optimizer_cases[6];
+    for (int t = 0; bpt_target_at(t); ++t) {
+        bpt_device *device = bpt_open(bpt_target_at(t), 2);
+        bpt_update_values before = values_of(device, &what->hyper, 0, 304);
+        before.gradients[0] = (double)NAN;
+        bpt_observed after = bpt_observe_step(device, &what->hyper, &before, &(bpi_step_state){.step = 4});
+        cr_assert(after.sums[0].nonfinite == 1 && after.state.nonfinite == 1, "%s", device->target->name);
+        bpt_close(device);
+    }
+}
+
 Test(observe_update, gives_the_same_bits_on_every_run_and_for_1_and_2_threads)
 {
     const bpt_optimizer_case *what = &bpt_optimizer_cases[11];
     for (int t = 0; bpt_target_at(t); ++t) {
         bpt_device *one = bpt_open(bpt_target_at(t), 1), *two = bpt_open(bpt_target_at(t), 2);
-        bpt_update_values before = values_of(one, &what->hyper, 303);
+        bpt_update_values before = values_of(one, &what->hyper, 0, 303);
         const bpi_step_state state = {.step = 9};
         bpt_observed first = bpt_observe_step(one, &what->hyper, &before, &state);
         bpt_observed again = bpt_observe_step(one, &what->hyper, &before, &state);

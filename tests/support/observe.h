@@ -7,8 +7,8 @@
 /* The tensors of `bpt_tensors_of`: sizes around the places where backends cut arrays. */
 enum { BPT_TENSORS = 9 };
 
-/* Sizes that are multiples of the alignment; *count: of all of them. */
-void bpt_tensors_of(const bpt_device *device, bpi_observed_range ranges[BPT_TENSORS], int64_t *count);
+/* Sizes that are multiples of the alignment, the last one by `more` larger; the number of all elements. */
+int64_t bpt_tensors_of(const bpt_device *device, int64_t more, bpi_observed_range ranges[BPT_TENSORS]);
 
 typedef struct bpt_observed {
     bpt_update_values values;          /* after the step */
@@ -16,7 +16,7 @@ typedef struct bpt_observed {
     bpi_tensor_sums sums[BPT_TENSORS]; /* as the backend left them */
 } bpt_observed;
 
-/* observe_gradients and observe_update on values laid out by bpt_tensors_of. */
+/* observe_gradients and observe_update on values laid out by bpt_tensors_of; `more` is what is left. */
 bpt_observed bpt_observe_step(bpt_device *device, const bpi_hyper *hyper, const bpt_update_values *values,
                               const bpi_step_state *state);
 
