@@ -10,11 +10,12 @@ TestSuite(hadamard, .fini = bpt_clean);
 
 typedef enum placement { APART, INTO_LEFT, INTO_RIGHT } placement;
 
+/* The factors' rows lie differently far apart; all of them start on 16 bytes where extra is 0. */
 static double *multiply(bpt_device *device, bpt_shape shape, int64_t extra, const double *left, const double *right,
                         placement where)
 {
     bpt_matrix l = bpt_activations(device, shape.rows, shape.outputs, extra, left);
-    bpt_matrix r = bpt_activations(device, shape.rows, shape.outputs, extra + 1, right);
+    bpt_matrix r = bpt_activations(device, shape.rows, shape.outputs, extra ? extra + 1 : 8, right);
     bpt_matrix apart = bpt_activations(device, shape.rows, shape.outputs, extra, NULL);
     const bpt_matrix *product = where == INTO_LEFT ? &l : where == INTO_RIGHT ? &r : &apart;
     BPT_RUN(device, hadamard, l.view, r.view, product->view);
