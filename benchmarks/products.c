@@ -9,18 +9,6 @@
 #include "benchmarks/core/harness.h"
 #include "kernels/bounds.h"
 
-static void *allocate(void *user, size_t bytes, size_t alignment)
-{
-    (void)user;
-    return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-}
-
-static void release(void *user, void *memory, size_t bytes)
-{
-    (void)user, (void)bytes;
-    free(memory);
-}
-
 static bool array(bpb_products *products, int64_t count, float **values)
 {
     bpi_backend *backend = products->backend;
@@ -75,13 +63,12 @@ static bool make_layer(bpb_products *products, int index, int threads, int64_t b
     return make_onednn(l, threads);
 }
 
-bool bpb_products_create(bpb_products *products, int threads, int64_t batch, const int64_t *widths, int layers)
+bool bpb_products_create(bpb_products *products, const bp_allocator *allocator, int threads, int64_t batch,
+                         const int64_t *widths, int layers)
 {
     memset(products, 0, sizeof *products);
-    bpi_backend_options options = {.precision = BP_PRECISION_F32,
-                                   .threads = threads,
-                                   .allocator = {allocate, release, NULL},
-                                   .error = &products->error};
+    bpi_backend_options options = {
+        .precision = BP_PRECISION_F32, .threads = threads, .allocator = *allocator, .error = &products->error};
     const bpi_ops *ops = bpi_cpu_ops();
     products->layers = layers;
     bool ok = layers <= BPB_MOST_LAYERS && ops->create(&options, &products->backend) == BP_STATUS_OK;

@@ -25,8 +25,10 @@ typedef struct bpb_products {
     double flops;
 } bpb_products;
 
-/* widths [layers + 1]: inputs, then the outputs of each layer. Says on stderr what failed. */
-bool bpb_products_create(bpb_products *products, int threads, int64_t batch, const int64_t *widths, int layers);
+/* widths [layers + 1]: inputs, then the outputs of each layer. Arrays lie in such memory as those of the step do: from
+ * its allocator, which outlives the products. Says on stderr what failed. */
+bool bpb_products_create(bpb_products *products, const bp_allocator *allocator, int threads, int64_t batch,
+                         const int64_t *widths, int layers);
 void bpb_products_destroy(bpb_products *products);
 
 /* All products once, in the order of a step: through the backend's table, or in oneDNN alone. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "benchmarks/core/machine.h"
+#include "host/context.h"
 
 static bool ok(const bpb_step_subject *s, bp_status status)
 {
@@ -38,10 +39,13 @@ static bool make_samples(bpb_step_subject *s)
 {
     int64_t batch = s->setup.batch, outputs = s->widths[s->layers];
     size_t x_bytes = (size_t)(batch * s->setup.inputs) * sizeof *s->x;
-    s->x = aligned_alloc(64, (x_bytes + 63) / 64 * 64); /* as those of bp_data are */
+    void *x = NULL;
+    if (!ok(s, bpi_alloc(s->context, x_bytes, "the samples", &x))) /* as those of bp_data */
+        return false;
+    s->x = x;
     s->targets = malloc((size_t)(batch * outputs) * sizeof *s->targets);
     s->classes = malloc((size_t)batch * sizeof *s->classes);
-    if (!s->x || !s->targets || !s->classes) {
+    if (!s->targets || !s->classes) {
         fprintf(stderr, "%s: no memory for the samples\n", s->setup.layers);
         return false;
     }
@@ -123,7 +127,8 @@ bool bpb_step_create(bp_context *context, const bpb_setup *setup, bpb_step_subje
         return false;
     if (!setup->products)
         return true;
-    if (!bpb_products_create(&s->products, bp_context_threads(context), setup->batch, s->widths, s->layers))
+    if (!bpb_products_create(&s->products, &context->allocator, bp_context_threads(context), setup->batch, s->widths,
+                             s->layers))
         return false;
     if (bpb_products_agree(&s->products))
         return true;
@@ -137,7 +142,8 @@ void bpb_step_destroy(bpb_step_subject *s)
     bp_trainer_destroy(s->trainer);
     bp_data_destroy(s->data);
     bp_model_destroy(s->model);
-    free(s->x);
+    if (s->context)
+        bpi_free(s->context, s->x, (size_t)(s->setup.batch * s->setup.inputs) * sizeof *s->x);
     free(s->targets);
     free(s->classes);
 }

@@ -1,23 +1,38 @@
 /* context.c: makes and destroys the context; host memory through the user's hooks; logging; option structs.
  * The contract is include/backprop/context.h. Backends are made in registry.c. */
-#define _GNU_SOURCE /* sched_getaffinity: the processors that this process may run on */
+#define _GNU_SOURCE /* sched_getaffinity: the processors that this process may run on; madvise */
 #include "host/context.h"
 
 #include <assert.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "host/registry.h"
 
 #define ALIGNMENT 64
+#define LARGE_PAGE ((size_t)2 << 20)
 
+/* Large arrays begin on a large page and ask for such, where the system gives them only on demand: products and updates
+ * wait less for translations of addresses (docs/cpu-backend.md). What is left over at the end takes small ones, so that
+ * no more memory is held than was asked for. */
 static void *default_allocate(void *user, size_t bytes, size_t alignment)
 {
     (void)user;
     size_t rounded = (bytes + alignment - 1) / alignment * alignment;
-    return rounded < bytes ? NULL : aligned_alloc(alignment, rounded);
+    if (rounded < bytes)
+        return NULL;
+    bool large = rounded >= LARGE_PAGE;
+    void *memory = NULL;
+    if (posix_memalign(&memory, large && alignment < LARGE_PAGE ? LARGE_PAGE : alignment, rounded) != 0)
+        return NULL;
+#if defined(MADV_HUGEPAGE)
+    if (large)
+        (void)madvise(memory, rounded / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE); /* a wish: small ones serve as well */
+#endif
+    return memory;
 }
 
 static void default_release(void *user, void *memory, size_t bytes)
