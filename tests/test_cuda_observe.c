@@ -1,16 +1,18 @@
-/* Observed steps on the CUDA backend: recorded as graphs of their own, without a wait on any step and without an
- * operation more on the steps in between. Runs where BP_TEST_CUDA names the plug-in; the counts, on cuemu alone. */
+/* Steps on the CUDA backend, observed and not, of networks with and without blocks, in f32 and in bf16: each is one
+ * launch of a graph, waits for nothing and allocates nothing, on the host or on the device; steps that are observed are
+ * graphs of their own, and those in between run no operation more than without an observatory. Runs where BP_TEST_CUDA
+ * names the plug-in; the counts, on cuemu alone. */
 #include <criterion/criterion.h>
-#include <dlfcn.h>
-#include <stdlib.h>
 
-#include "cuemu/cuemu_api.h"
 #include "host/observe.h"
+#include "support/cuemu.h"
+#include "support/hooks.h"
 #include "support/run.h"
 
-enum { ROWS = 48, INPUTS = 13, CLASSES = 5, EVERY = 4 };
+enum { ROWS = 48, INPUTS = 13, CLASSES = 5, EVERY = 4, RECORDED = 8, LAST = 12 };
 
 typedef struct training {
+    bpt_hooks hooks;
     bp_context *context;
     bp_model *model;
     bp_data *data;
@@ -26,16 +28,28 @@ static void take(void *user, const bp_observation *observation)
     t->told++;
 }
 
-static void open_training(training *t, bool observed)
+static void open_training(training *t, const char *layers, bp_precision precision, bool observed)
 {
-    *t = (training){.context = bpt_context("cuda", 1)};
-    bp_model_options model = {.struct_size = sizeof model,
-                              .inputs = INPUTS,
-                              .layers = "33:relu,17:tanh,5",
-                              .loss = BP_LOSS_SOFTMAX_CROSS_ENTROPY};
+    *t = (training){.told = 0};
+    bp_context_options where = {.struct_size = sizeof where,
+                                .backend = "cuda",
+                                .precision = precision,
+                                .allocator = bpt_hooks_allocator(&t->hooks),
+                                .plugin_dir = BP_BINARY_DIR};
+    bp_status status = bp_context_create(&where, &t->context);
+    bpt_ok(t->context, status, "context");
+    bp_model_options model = {
+        .struct_size = sizeof model, .inputs = INPUTS, .layers = layers, .loss = BP_LOSS_SOFTMAX_CROSS_ENTROPY};
     bpt_ok(t->context, bp_model_create(t->context, &model, &t->model), "model");
     t->data = bpt_classes(t->context, ROWS, INPUTS, CLASSES, 7);
-    bp_trainer_options options = {.struct_size = sizeof options, .batch = ROWS, .lr = 0.1};
+    bp_trainer_options options = {.struct_size = sizeof options,
+                                  .batch = ROWS,
+                                  .optimizer = BP_OPTIMIZER_ADAMW,
+                                  .weight_decay = 0.01,
+                                  .clip_norm = 1.0,
+                                  .ema_decay = 0.9,
+                                  .schedule = BP_SCHEDULE_COSINE,
+                                  .total_steps = 20};
     bpt_ok(t->context, bp_trainer_create(t->model, &options, &t->trainer), "trainer");
     bp_observe_options observe = {.struct_size = sizeof observe, .every = EVERY, .callback = take, .user = t};
     if (observed)
@@ -48,6 +62,7 @@ static void close_training(training *t)
     bp_data_destroy(t->data);
     bp_model_destroy(t->model);
     bp_context_destroy(t->context);
+    cr_assert_eq(t->hooks.live, 0);
 }
 
 static void step(training *t)
@@ -61,65 +76,72 @@ static void finish(training *t)
     bpt_ok(t->context, backend->ops->synchronize(backend), "synchronize");
 }
 
-static cuemu_counter_fn *counter;
-static cuemu_reset_counters_fn *reset;
-
-static bool counts(void)
+/* A step from the call until the device is done with it: its kernels, those that the graph launched too. What a step
+ * must never do is asked before anybody waits. */
+static int64_t kernels_of_step(training *t, const char *what, int number)
 {
-    void *runtime = dlopen("libcudart.so.13", RTLD_NOW | RTLD_NOLOAD);
-    cr_assert_not_null(runtime, "%s", dlerror());
-    *(void **)&counter = dlsym(runtime, "cuemu_counter");
-    *(void **)&reset = dlsym(runtime, "cuemu_reset_counters");
-    return counter && reset;
-}
-
-/* A step from the call until the device is done with it, and what it counted before anybody waited. */
-typedef struct cost {
-    long long synchronisations, allocations, graph_launches, kernels;
-} cost;
-
-static cost cost_of_step(training *t)
-{
-    reset();
-    step(t);
-    cost c = {(long long)counter("host", "synchronisations"), (long long)counter("host", "allocations"), 0, 0};
     finish(t);
-    c.graph_launches = (long long)counter("host", "graph_launches");
-    c.kernels = (long long)counter("host", "kernel_launches");
-    return c;
+    bpt_reset_counts();
+    int64_t before = t->hooks.calls;
+    step(t);
+    static const char *const never[] = {"synchronisations", "allocations", "frees", "pinned_allocations"};
+    for (size_t i = 0; i < sizeof never / sizeof *never; i++)
+        cr_assert_eq(bpt_count("host", never[i]), 0, "%s, step %d: %lld %s", what, number,
+                     (long long)bpt_count("host", never[i]), never[i]);
+    cr_assert_eq(t->hooks.calls, before, "%s, step %d: %lld allocations of the host", what, number,
+                 (long long)(t->hooks.calls - before));
+    finish(t);
+    cr_assert_eq(bpt_count("host", "graph_launches"), 1, "%s, step %d: %lld graphs", what, number,
+                 (long long)bpt_count("host", "graph_launches"));
+    return bpt_count("host", "kernel_launches");
 }
 
-Test(cuda_observe, never_waits_and_adds_nothing_to_steps_that_are_not_observed)
+static void check_steps(training *plain, training *observed, const char *what)
 {
-    if (!getenv("BP_TEST_CUDA"))
-        cr_skip_test("BP_TEST_CUDA does not name the CUDA plug-in: cuda_test_cuda_observe runs this on cuemu");
+    for (int s = RECORDED + 1; s <= LAST; s++) {
+        int64_t without = kernels_of_step(plain, what, s), with = kernels_of_step(observed, what, s);
+        cr_assert(without > 0, "%s: nothing was counted", what);
+        if (s % EVERY)
+            cr_assert_eq(with, without, "%s, step %d: %lld launches, %lld without", what, s, (long long)with,
+                         (long long)without);
+        else
+            cr_assert_gt(with, without, "%s: step %d is observed", what, s);
+    }
+    cr_assert_geq(observed->told, 3, "%s: told %d times without waiting, of 1, 4 and 8 at least", what, observed->told);
+    bp_step_result result;
+    bpt_ok(observed->context, bp_trainer_result(observed->trainer, &result), "result");
+    cr_assert_eq(observed->told, 4, "%s: told %d times", what, observed->told);
+}
+
+static const char *const networks[] = {
+    "33:relu,17:tanh,5",
+    "33:relu:bn,33:gelu:ln:skip,17:sigmoid:dropout=0.2,17:relu:nobias:bn:dropout=0.1:skip=3,5",
+    "20:silu:ln:dropout=0.3,20:tanh:skip,5:identity:bn",
+};
+
+static void train_and_count(const char *layers, bp_precision precision)
+{
     training plain, observed;
-    open_training(&plain, false);
-    open_training(&observed, true);
-    for (int s = 0; s < 8; s++) { /* by then both kinds of step are recorded: 1, 4 and 8 were observed */
+    open_training(&plain, layers, precision, false);
+    open_training(&observed, layers, precision, true);
+    for (int s = 0; s < RECORDED; s++) { /* by then both kinds of step are recorded: 1, 4 and 8 were observed */
         step(&plain);
         step(&observed);
     }
-    finish(&observed);
-    finish(&plain);
-    if (counts()) {
-        for (int s = 9; s <= 12; s++) {
-            cost without = cost_of_step(&plain), with = cost_of_step(&observed);
-            cr_assert(with.synchronisations == 0 && with.allocations == 0, "step %d waits %lld times", s,
-                      with.synchronisations);
-            cr_assert(with.graph_launches == 1 && without.graph_launches == 1, "step %d: one graph", s);
-            cr_assert(without.kernels > 0, "nothing was counted");
-            if (s < 12)
-                cr_assert_eq(with.kernels, without.kernels, "step %d: %lld launches, %lld without", s, with.kernels,
-                             without.kernels);
-            else
-                cr_assert_gt(with.kernels, without.kernels, "step 12 is observed");
-        }
-        cr_assert_geq(observed.told, 3, "told %d times without waiting, of 1, 4 and 8 at least", observed.told);
-        bp_step_result result;
-        bpt_ok(observed.context, bp_trainer_result(observed.trainer, &result), "result");
-        cr_assert_eq(observed.told, 4, "told %d times", observed.told);
+    if (bpt_on_cuemu()) {
+        char what[160];
+        snprintf(what, sizeof what, "%s in %s", layers, bp_precision_name(precision));
+        check_steps(&plain, &observed, what);
     }
     close_training(&plain);
     close_training(&observed);
+}
+
+Test(cuda_observe, never_waits_or_allocates_and_adds_nothing_to_steps_that_are_not_observed)
+{
+    bpt_skip_without_cuda("cuda_test_cuda_observe_lazy");
+    for (size_t n = 0; n < sizeof networks / sizeof *networks; n++) {
+        train_and_count(networks[n], BP_PRECISION_F32);
+        train_and_count(networks[n], BP_PRECISION_BF16);
+    }
 }
