@@ -180,14 +180,17 @@ static bp_status lay_out(bpi_pass *pass)
     return BP_STATUS_OK;
 }
 
-static size_t workspace_bytes(bpi_pass *pass, int64_t rows)
+/* On all ways that are wished for: which of them are gone is known later, and differs with the rows. */
+static bpi_workspace workspace_bytes(bpi_pass *pass, int64_t rows)
 {
     bpi_backend *backend = pass->model->context->backend;
-    size_t most = 0;
+    bpi_workspace most = {0, 0};
     for (int64_t i = 0; i < pass->model->layer_count; i++) {
         bpi_linear_spec spec = bpi_layer_spec(pass, i, rows, pass->sets[0].ways);
-        size_t bytes = backend->ops->workspace_bytes(backend, &spec, pass->model->parameter_count);
-        most = bytes > most ? bytes : most;
+        spec.ways = pass->wish.all;
+        bpi_workspace one = backend->ops->workspace_bytes(backend, &spec, pass->model->parameter_count);
+        most.bytes = one.bytes > most.bytes ? one.bytes : most.bytes;
+        most.weight_bytes = one.weight_bytes > most.weight_bytes ? one.weight_bytes : most.weight_bytes;
     }
     return most;
 }

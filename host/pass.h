@@ -63,7 +63,8 @@ typedef struct bpi_pass {
 
 /* The bytes that a pass takes, without making it: its block, and the workspace that its operations need. */
 typedef struct bpi_pass_bytes {
-    size_t memory, workspace;
+    size_t memory;
+    bpi_workspace workspace;
 } bpi_pass_bytes;
 
 /* wish: of a pass with gradients; NULL: the plain way. */

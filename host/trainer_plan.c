@@ -17,7 +17,7 @@ static bp_status plan_rows(bp_model *model, const bp_trainer_options *options, i
                              .gradient_bytes = parameters,
                              .optimizer_bytes = parameters * (size_t)states,
                              .activation_bytes = pass.memory,
-                             .workspace_bytes = pass.workspace,
+                             .workspace_bytes = pass.workspace.bytes + pass.workspace.weight_bytes,
                              .observe_bytes = options->observed ? bpi_observatory_bytes(model) : 0,
                              .part_rows = rows};
     plan->total_bytes = plan->gradient_bytes + plan->optimizer_bytes + plan->activation_bytes + plan->workspace_bytes +

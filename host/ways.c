@@ -66,7 +66,8 @@ bool bpi_way_try(const bpi_pass *pass, int64_t index, int64_t rows, bpi_way way,
     return false;
 }
 
-/* From the last layer to the first; the reason that is told is the last layer's. */
+/* From the last layer to the first; the reason that is told is the last layer's. A way that no layer can go is refused
+ * for the pass's own rows; the last, smaller part of a data set goes plain where it must. */
 static bp_status choose_way(const bpi_pass *pass, int64_t rows, bpi_way way, unsigned *ways)
 {
     int64_t count = pass->model->layer_count, taken = 0;
@@ -74,7 +75,7 @@ static bp_status choose_way(const bpi_pass *pass, int64_t rows, bpi_way way, uns
     for (int64_t i = count - 1; i >= 0; i--)
         if (!pass->wish.each || bpi_goes(pass->wish.each[i], way))
             taken += bpi_way_try(pass, i, rows, way, ways, i == count - 1 ? &why : &other);
-    if (taken > 0 || pass->wish.each)
+    if (taken > 0 || pass->wish.each || rows != pass->rows)
         return BP_STATUS_OK;
     return BPI_FAIL(pass->model->context, BP_STATUS_UNSUPPORTED, "ways: no layer can go %s; the last one: %.400s",
                     names[way], why.text);

@@ -30,7 +30,7 @@
 #include "backprop/train.h"
 #include "error.h"
 
-#define BPI_OPS_VERSION 6
+#define BPI_OPS_VERSION 7
 
 typedef enum bpi_type { BPI_TYPE_F64, BPI_TYPE_F32, BPI_TYPE_BF16, BPI_TYPE_U8 } bpi_type;
 
@@ -178,6 +178,11 @@ static inline size_t bpi_mask_bytes(int64_t rows, int64_t cols)
 {
     return (size_t)(rows * (bpi_mask_ld(cols) / 8));
 }
+
+/* Scratch of a backend: what an operation on lane 0 works in; and what weight gradients do, which may run beside it. */
+typedef struct bpi_workspace {
+    size_t bytes, weight_bytes;
+} bpi_workspace;
 
 typedef struct bpi_linear_plan bpi_linear_plan; /* each backend defines its own */
 typedef struct bpi_readback bpi_readback;       /* likewise */
@@ -363,10 +368,11 @@ struct bpi_ops {
     bp_status (*lane_fork)(bpi_backend *backend);
     bp_status (*lane_join)(bpi_backend *backend);
 
-    /* workspace_bytes: what one call on these shapes needs; params counts the parameter array. reserve makes the
-     * workspace at least that large (never smaller) and is called before any operation on these shapes. */
-    size_t (*workspace_bytes)(bpi_backend *backend, const bpi_linear_spec *spec, int64_t parameter_count);
-    bp_status (*reserve)(bpi_backend *backend, size_t bytes);
+    /* workspace_bytes: what one call on these shapes, on any of spec->ways, needs; params counts the parameter array.
+     * reserve makes the workspace at least that large (never smaller) and is called before any operation on these
+     * shapes. Fewer rows may need more of it where memory is the host's; on a device they do not. */
+    bpi_workspace (*workspace_bytes)(bpi_backend *backend, const bpi_linear_spec *spec, int64_t parameter_count);
+    bp_status (*reserve)(bpi_backend *backend, bpi_workspace workspace);
 
     /* ---- samples ---- */
 

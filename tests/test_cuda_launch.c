@@ -106,6 +106,22 @@ Test(cuda_launch, a_loss_covers_each_row_once_and_its_sums_fit_where_they_are_ke
             }
 }
 
+/* So that what was reserved for a batch does for every smaller one. Around 1024 slices of 32 rows, and of 256 and less,
+ * the slices themselves become fewer with the rows. */
+Test(cuda_launch, no_workspace_is_smaller_for_more_rows)
+{
+    static const int64_t cols[] = {1, 4, 10, 100, 784, 1024, 1030}, starts[] = {1, 8000, 32700, 65500};
+    for (size_t c = 0; c < sizeof cols / sizeof *cols; c++)
+        for (size_t s = 0; s < sizeof starts / sizeof *starts; s++)
+            for (int64_t rows = starts[s]; rows < starts[s] + 1200; rows++) {
+                int64_t more = rows + 1;
+                cr_assert_leq(bpi_cuda_pass_bytes(rows, cols[c]), bpi_cuda_pass_bytes(more, cols[c]));
+                cr_assert_leq(bpi_cuda_block_bytes(rows, cols[c]), bpi_cuda_block_bytes(more, cols[c]));
+                cr_assert_leq(bpi_cuda_loss_bytes(rows, cols[c]), bpi_cuda_loss_bytes(more, cols[c]));
+                cr_assert_leq(bpi_cuda_split_bytes(rows, cols[c], 64), bpi_cuda_split_bytes(more, cols[c], 64));
+            }
+}
+
 Test(cuda_launch, an_array_gets_a_block_at_least_and_at_most_what_one_block_can_add_up)
 {
     for (int s = 0; s < SIZES; s++) {
@@ -125,6 +141,7 @@ Test(cuda_launch, a_weight_gradient_is_cut_into_equal_parts_that_are_long_enough
             cr_assert(parts >= 1 && power_of_two((int)parts) && rows % parts == 0);
             cr_assert(parts == 1 || rows / parts >= BPI_CUDA_SPLIT_ROWS);
             cr_assert(parts == 1 || floats(parts, cols * 64) <= BPI_CUDA_SPLIT_BYTES);
+            cr_assert(parts == 1 || floats(parts, cols * 64) <= bpi_cuda_split_bytes(rows, cols, 64));
         }
     cr_expect_eq(bpi_cuda_split_of(65536, 64, 64), 128, "one tile");
     cr_expect_eq(bpi_cuda_split_of(65536, 256, 256), 32, "four tiles");

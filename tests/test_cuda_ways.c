@@ -49,6 +49,8 @@ static void go(bpt_linear *linear, unsigned ways, bp_activation below, bool belo
     linear->spec.below_runs = true;
     linear->spec.below = below;
     linear->spec.below_bias = below_bias;
+    bpi_workspace workspace = ops->workspace_bytes(linear->device->backend, &linear->spec, 1);
+    cr_assert_eq(ops->reserve(linear->device->backend, workspace), BP_STATUS_OK);
     bp_status status = ops->linear_plan(linear->device->backend, &linear->spec, &linear->plan);
     cr_assert_eq(status, BP_STATUS_OK, "%s", linear->device->error.text);
 }

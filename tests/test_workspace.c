@@ -14,10 +14,10 @@ static bpi_ops spy;
 static const bpi_ops *real;
 static size_t reserved;
 
-static bp_status reserve(bpi_backend *backend, size_t bytes)
+static bp_status reserve(bpi_backend *backend, bpi_workspace workspace)
 {
-    reserved = bytes > reserved ? bytes : reserved;
-    return real->reserve(backend, bytes);
+    reserved = workspace.bytes > reserved ? workspace.bytes : reserved;
+    return real->reserve(backend, workspace);
 }
 
 static size_t wanted(bp_context *context, const bp_model *model, int64_t rows)
@@ -29,7 +29,7 @@ static size_t wanted(bp_context *context, const bp_model *model, int64_t rows)
                             .ld_w = bpi_leading_dimension(context->backend, INPUTS),
                             .ld_a = bpi_leading_dimension(context->backend, WIDTH),
                             .gradients = true};
-    return real->workspace_bytes(context->backend, &spec, model->parameter_count);
+    return real->workspace_bytes(context->backend, &spec, model->parameter_count).bytes;
 }
 
 Test(workspace, is_large_enough_for_a_smaller_batch_that_needs_more)

@@ -90,7 +90,7 @@ typedef struct bp_trainer_options {
      *                     forward_epilogue too, which then keeps the signs
      *   weight_bias       the bias gradient in the product that makes the weight gradient
      *   weight_split      the weight gradient over parts of the batch at once, which are then added up in order: for
-     *                     large batches of narrow layers; up to 64 MiB beside the memory plan
+     *                     large batches of narrow layers; up to 64 MiB of workspace
      *   one_stream        the weight gradient not beside, but before the error term of the layer below
      * Results are within the same bounds, not the same bits. For bf16 the last two alone. docs/cuda-backend.md
      * errors    INVALID_ARGUMENT (no such name), UNSUPPORTED (no layer can) */

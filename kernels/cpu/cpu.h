@@ -58,8 +58,8 @@ void bpi_cpu_release(bpi_backend *backend, void *memory, size_t bytes);
 bp_status bpi_cpu_upload(bpi_backend *backend, const void *source, size_t bytes, void *destination);
 bp_status bpi_cpu_download(bpi_backend *backend, const void *source, size_t bytes, void *destination);
 bp_status bpi_cpu_zero(bpi_backend *backend, void *memory, size_t bytes);
-size_t bpi_cpu_workspace_bytes(bpi_backend *backend, const bpi_linear_spec *spec, int64_t parameter_count);
-bp_status bpi_cpu_reserve(bpi_backend *backend, size_t bytes);
+bpi_workspace bpi_cpu_workspace_bytes(bpi_backend *backend, const bpi_linear_spec *spec, int64_t parameter_count);
+bp_status bpi_cpu_reserve(bpi_backend *backend, bpi_workspace workspace);
 
 /* load.c */
 bp_status bpi_cpu_load(bpi_backend *backend, const bpi_load_args *args);

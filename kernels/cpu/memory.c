@@ -83,7 +83,7 @@ static size_t loss_bytes(const bpi_cpu *cpu, bpi_cpu_rows cut, int64_t cols)
     return totals + (size_t)(cpu->threads * scratch) * sizeof(float) + bpi_cpu_sums_bytes(cut, cols);
 }
 
-size_t bpi_cpu_workspace_bytes(bpi_backend *backend, const bpi_linear_spec *spec, int64_t parameter_count)
+bpi_workspace bpi_cpu_workspace_bytes(bpi_backend *backend, const bpi_linear_spec *spec, int64_t parameter_count)
 {
     int64_t chunks = bpi_cpu_chunks(parameter_count);
     size_t bytes = (size_t)chunks * sizeof(bpi_cpu_square_sum) + bpi_cpu_order_bytes(bpi_cpu_of(backend), chunks);
@@ -91,12 +91,15 @@ size_t bpi_cpu_workspace_bytes(bpi_backend *backend, const bpi_linear_spec *spec
     bytes = larger(bytes, loss_bytes(bpi_cpu_of(backend), loop, spec->outputs));
     bytes = larger(bytes, bpi_cpu_linear_workspace(bpi_cpu_of(backend), spec));
     bytes = larger(bytes, bpi_cpu_sums_bytes(bpi_cpu_rows_of_loop(spec->rows, spec->inputs), spec->inputs));
-    return larger(bytes, bpi_cpu_block_workspace(bpi_cpu_of(backend), spec->rows, spec->outputs));
+    bytes = larger(bytes, bpi_cpu_block_workspace(bpi_cpu_of(backend), spec->rows, spec->outputs));
+    return (bpi_workspace){bytes, 0};
 }
 
-bp_status bpi_cpu_reserve(bpi_backend *backend, size_t bytes)
+/* A weight gradient is done when it returns, and works in what lane 0 does. */
+bp_status bpi_cpu_reserve(bpi_backend *backend, bpi_workspace workspace)
 {
     bpi_cpu *cpu = bpi_cpu_of(backend);
+    size_t bytes = workspace.bytes;
     if (bytes <= cpu->workspace_bytes)
         return BP_STATUS_OK;
     void *larger_one;

@@ -50,7 +50,7 @@ typedef struct bpi_cuda {
     cublasLtHandle_t lt;
     void *workspace; /* partial results of the operation that runs on lane 0 */
     size_t workspace_bytes;
-    bpi_cuda_workspace weights; /* and of the weight gradient, on either lane */
+    bpi_cuda_workspace weights; /* and of the weight gradient, on either lane: as bpi_workspace has them */
     bpi_cuda_retired *retired;
     bpi_cuda_slot slots[BPI_CUDA_SLOTS];
     size_t slot_bytes;
@@ -91,9 +91,8 @@ bp_status bpi_cuda_memory_free(bpi_backend *backend, size_t *bytes);
 bp_status bpi_cuda_upload(bpi_backend *backend, const void *source, size_t bytes, void *destination);
 bp_status bpi_cuda_download(bpi_backend *backend, const void *source, size_t bytes, void *destination);
 bp_status bpi_cuda_zero(bpi_backend *backend, void *memory, size_t bytes);
-size_t bpi_cuda_workspace_bytes(bpi_backend *backend, const bpi_linear_spec *spec, int64_t parameter_count);
-bp_status bpi_cuda_reserve(bpi_backend *backend, size_t bytes);
-bp_status bpi_cuda_reserve_weights(bpi_cuda *cuda, size_t bytes); /* cuda->weights */
+bpi_workspace bpi_cuda_workspace_bytes(bpi_backend *backend, const bpi_linear_spec *spec, int64_t parameter_count);
+bp_status bpi_cuda_reserve(bpi_backend *backend, bpi_workspace workspace);
 void bpi_cuda_workspace_close(bpi_cuda *cuda);
 
 /* slots.c: the next slot, free, of at least `bytes`; send starts its copy, after which lane 0 may read slot->device;

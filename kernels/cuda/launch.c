@@ -26,6 +26,22 @@ static int64_t rows_of_slice(int64_t rows, int64_t round, int64_t most_slices)
     return round * divide_up(divide_up(rows, round), most_slices);
 }
 
+/* The most slices that so many rows or fewer are cut into: a slice has a round at least. */
+static int64_t slices_up_to(int64_t rows, int64_t round, int64_t most_slices)
+{
+    return clamp(divide_up(rows, round), 1, most_slices);
+}
+
+static int64_t pass_round(const bpi_cuda_pass *pass)
+{
+    return (int64_t)pass->groups * BPI_CUDA_ROWS_IN_FLIGHT;
+}
+
+static int64_t pass_most(const bpi_cuda_pass *pass, int64_t largest_grid)
+{
+    return clamp(largest_grid / pass->tiles, 1, largest_grid);
+}
+
 static bpi_cuda_pass pass_of(int64_t rows, int64_t cols, int width, int64_t largest_grid)
 {
     bpi_cuda_pass pass;
@@ -33,10 +49,15 @@ static bpi_cuda_pass pass_of(int64_t rows, int64_t cols, int width, int64_t larg
     pass.lanes = lanes_for(divide_up(cols, width), BPI_CUDA_WARP);
     pass.groups = BPI_CUDA_THREADS / pass.lanes;
     pass.tiles = divide_up(cols, (int64_t)pass.lanes * width);
-    int64_t most = clamp(largest_grid / pass.tiles, 1, largest_grid);
-    pass.slice_rows = rows_of_slice(rows, (int64_t)pass.groups * BPI_CUDA_ROWS_IN_FLIGHT, most);
+    pass.slice_rows = rows_of_slice(rows, pass_round(&pass), pass_most(&pass, largest_grid));
     pass.slices = divide_up(rows, pass.slice_rows);
     return pass;
+}
+
+static int64_t pass_slices_up_to(int64_t rows, int64_t cols, int width, int64_t largest_grid)
+{
+    bpi_cuda_pass pass = pass_of(rows, cols, width, largest_grid);
+    return slices_up_to(rows, pass_round(&pass), pass_most(&pass, largest_grid));
 }
 
 bpi_cuda_pass bpi_cuda_pass_of(int64_t rows, int64_t cols, int width)
@@ -59,6 +80,16 @@ bpi_cuda_pass bpi_cuda_moments_pass_of(int64_t rows, int64_t cols, int width)
     return pass_of(rows, cols, width, BPI_CUDA_MOMENTS_GRID);
 }
 
+static int64_t teams_round(const bpi_cuda_teams *teams)
+{
+    return teams->long_rows ? 1 : (int64_t)teams->groups * BPI_CUDA_ROWS_IN_FLIGHT;
+}
+
+static int64_t teams_most(int64_t rows, int64_t least_rows)
+{
+    return clamp(divide_up(rows, least_rows), BPI_CUDA_TEAM_GRID, BPI_CUDA_LARGEST_GRID);
+}
+
 bpi_cuda_teams bpi_cuda_teams_of(int64_t rows, int64_t cols, int width, int64_t least_rows)
 {
     bpi_cuda_teams teams;
@@ -67,11 +98,21 @@ bpi_cuda_teams bpi_cuda_teams_of(int64_t rows, int64_t cols, int width, int64_t 
     teams.lanes = lanes_for(width == 1 ? BPI_CUDA_THREADS : cells, BPI_CUDA_THREADS);
     teams.groups = BPI_CUDA_THREADS / teams.lanes;
     teams.long_rows = width == 1 || cells > teams.lanes;
-    int64_t round = teams.long_rows ? 1 : (int64_t)teams.groups * BPI_CUDA_ROWS_IN_FLIGHT;
-    int64_t most = clamp(divide_up(rows, least_rows), BPI_CUDA_TEAM_GRID, BPI_CUDA_LARGEST_GRID);
-    teams.slice_rows = rows_of_slice(rows, round, most);
+    teams.slice_rows = rows_of_slice(rows, teams_round(&teams), teams_most(rows, least_rows));
     teams.slices = divide_up(rows, teams.slice_rows);
     return teams;
+}
+
+static int64_t teams_slices_up_to(int64_t rows, int64_t cols, int width, int64_t least_rows)
+{
+    bpi_cuda_teams teams = bpi_cuda_teams_of(rows, cols, width, least_rows);
+    return slices_up_to(rows, teams_round(&teams), teams_most(rows, least_rows));
+}
+
+/* Rows of partial column sums of a slice. */
+static int64_t rows_sums(const bpi_cuda_rows *cut, int64_t cols)
+{
+    return cols <= BPI_CUDA_ROW_LIMIT ? 1 : cut->groups;
 }
 
 bpi_cuda_rows bpi_cuda_rows_of(int64_t rows, int64_t cols, int width)
@@ -82,7 +123,7 @@ bpi_cuda_rows bpi_cuda_rows_of(int64_t rows, int64_t cols, int width)
     cut.groups = BPI_CUDA_THREADS / cut.lanes;
     cut.slice_rows = rows_of_slice(rows, cut.groups, BPI_CUDA_LARGEST_GRID);
     cut.slices = divide_up(rows, cut.slice_rows);
-    cut.sums = cols <= BPI_CUDA_ROW_LIMIT ? cut.slices : cut.slices * cut.groups;
+    cut.sums = cut.slices * rows_sums(&cut, cols);
     return cut;
 }
 
@@ -91,14 +132,33 @@ int64_t bpi_cuda_blocks_of(int64_t count)
     return clamp(divide_up(count, (int64_t)BPI_CUDA_THREADS * 4 * BPI_CUDA_ROWS_IN_FLIGHT), 1, BPI_CUDA_LARGEST_GRID);
 }
 
-int64_t bpi_cuda_split_of(int64_t rows, int64_t inputs, int64_t outputs)
+static size_t split_bytes(int64_t parts, int64_t inputs, int64_t outputs)
+{
+    return (size_t)(parts * bpi_cuda_sums_ld(inputs * outputs)) * sizeof(float);
+}
+
+/* As many parts as are worth it, of `rows` samples that may be cut anywhere. */
+static int64_t most_parts(int64_t rows, int64_t inputs, int64_t outputs)
 {
     int64_t tiles = divide_up(inputs, 128) * divide_up(outputs, 128), parts = 1;
-    while (tiles * parts < BPI_CUDA_SPLIT_TILES && rows % (2 * parts) == 0 &&
-           rows / (2 * parts) >= BPI_CUDA_SPLIT_ROWS &&
-           2 * parts * bpi_cuda_sums_ld(inputs * outputs) * 4 <= BPI_CUDA_SPLIT_BYTES)
+    while (tiles * parts < BPI_CUDA_SPLIT_TILES && rows / (2 * parts) >= BPI_CUDA_SPLIT_ROWS &&
+           split_bytes(2 * parts, inputs, outputs) <= BPI_CUDA_SPLIT_BYTES)
         parts *= 2;
     return parts;
+}
+
+int64_t bpi_cuda_split_of(int64_t rows, int64_t inputs, int64_t outputs)
+{
+    int64_t parts = most_parts(rows, inputs, outputs);
+    while (rows % parts != 0)
+        parts /= 2;
+    return parts;
+}
+
+size_t bpi_cuda_split_bytes(int64_t rows, int64_t inputs, int64_t outputs)
+{
+    int64_t parts = most_parts(rows, inputs, outputs);
+    return parts > 1 ? split_bytes(parts, inputs, outputs) : 0;
 }
 
 int64_t bpi_cuda_sums_ld(int64_t cols)
@@ -115,7 +175,7 @@ size_t bpi_cuda_pass_bytes(int64_t rows, int64_t cols)
 {
     int64_t most = 0;
     for (int width = 1; width <= 8; width = width == 1 ? 4 : 2 * width) {
-        int64_t slices = bpi_cuda_pass_of(rows, cols, width).slices;
+        int64_t slices = pass_slices_up_to(rows, cols, width, BPI_CUDA_LARGEST_GRID);
         most = slices > most ? slices : most;
     }
     return (size_t)(most * bpi_cuda_sums_ld(cols)) * sizeof(float);
@@ -130,9 +190,9 @@ static size_t larger(size_t a, size_t b)
  * three floats for a slice of teams. */
 static size_t block_bytes_at(int64_t rows, int64_t cols, int width)
 {
-    int64_t ld = bpi_cuda_sums_ld(cols), moments = bpi_cuda_moments_pass_of(rows, cols, width).slices;
-    int64_t slices = bpi_cuda_block_pass_of(rows, cols, width).slices;
-    int64_t teams = bpi_cuda_teams_of(rows, cols, width, BPI_CUDA_TEAM_ROWS_BACKWARD).slices;
+    int64_t ld = bpi_cuda_sums_ld(cols), moments = pass_slices_up_to(rows, cols, width, BPI_CUDA_MOMENTS_GRID);
+    int64_t slices = pass_slices_up_to(rows, cols, width, BPI_CUDA_BLOCK_GRID);
+    int64_t teams = teams_slices_up_to(rows, cols, width, BPI_CUDA_TEAM_ROWS_BACKWARD);
     size_t sums = larger((size_t)(2 * (slices + 1)), (size_t)(3 * teams));
     return larger((size_t)(2 * moments * ld) * sizeof(double), sums * (size_t)ld * sizeof(float));
 }
@@ -145,7 +205,9 @@ size_t bpi_cuda_block_bytes(int64_t rows, int64_t cols)
 static size_t loss_bytes(int64_t rows, int64_t cols, int width)
 {
     bpi_cuda_rows cut = bpi_cuda_rows_of(rows, cols, width);
-    return bpi_cuda_totals_bytes(cut.slices) + (size_t)(cut.sums * bpi_cuda_sums_ld(cols)) * sizeof(float);
+    int64_t slices = slices_up_to(rows, cut.groups, BPI_CUDA_LARGEST_GRID);
+    return bpi_cuda_totals_bytes(slices) +
+           (size_t)(slices * rows_sums(&cut, cols) * bpi_cuda_sums_ld(cols)) * sizeof(float);
 }
 
 size_t bpi_cuda_loss_bytes(int64_t rows, int64_t cols)

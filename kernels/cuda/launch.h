@@ -72,6 +72,8 @@ int64_t bpi_cuda_blocks_of(int64_t count);
  * BPI_CUDA_SPLIT_BYTES. 1: it is not worth cutting, or `rows` can't be cut into equal parts. */
 enum { BPI_CUDA_SPLIT_TILES = 128, BPI_CUDA_SPLIT_ROWS = 256, BPI_CUDA_SPLIT_BYTES = 64 << 20 };
 int64_t bpi_cuda_split_of(int64_t rows, int64_t inputs, int64_t outputs);
+size_t bpi_cuda_split_bytes(int64_t rows, int64_t inputs,
+                            int64_t outputs); /* of the parts, for so many rows or fewer */
 
 /* Row length of partial column sums, in elements. */
 int64_t bpi_cuda_sums_ld(int64_t cols);
@@ -88,6 +90,9 @@ typedef struct bpi_cuda_square_sum {
     int64_t nonfinite;
 } bpi_cuda_square_sum;
 
+/* Workspaces: for so many rows or fewer, so that they grow with the rows and the last, smaller part of a data set finds
+ * all that it needs; the slices themselves do not: where `rows` just passes a whole number of rounds, they are as long
+ * again and half as many. */
 size_t bpi_cuda_totals_bytes(int64_t slices);
 size_t bpi_cuda_pass_bytes(int64_t rows, int64_t cols);  /* of a pass with column sums, at any width */
 size_t bpi_cuda_block_bytes(int64_t rows, int64_t cols); /* of block_forward and block_backward */

@@ -26,8 +26,7 @@ static int64_t parts_of(const bpi_linear_spec *spec)
     return bpi_cuda_split_of(spec->rows, spec->inputs, spec->outputs);
 }
 
-/* What cublasLt makes of the layer; and a row for a bias gradient that is added to what is there, or the parts of a
- * weight gradient. */
+/* What cublasLt makes of the layer. */
 static bp_status make_products(bpi_cuda *cuda, bpi_linear_plan *plan)
 {
     bpi_error *error = cuda->backend.error;
@@ -38,16 +37,14 @@ static bp_status make_products(bpi_cuda *cuda, bpi_linear_plan *plan)
         BPI_TRY(bpi_cuda_way_gemm(cuda, &plan->spec, (bpi_way)way, error, &gemm));
         BPI_TRY(bpi_cuda_product_make(cuda, &gemm, error, &plan->products[way]));
     }
-    int64_t row = bpi_goes(plan->spec.ways, BPI_WAY_BIAS) ? bpi_cuda_sums_ld(plan->spec.outputs) : 0;
-    if (bpi_goes(plan->spec.ways, BPI_WAY_SPLIT))
-        row = parts_of(&plan->spec) * bpi_cuda_sums_ld(plan->spec.inputs * plan->spec.outputs);
-    return bpi_cuda_reserve_weights(cuda, (size_t)row * sizeof(float));
+    return BP_STATUS_OK;
 }
 
 bp_status bpi_cuda_linear_plan(bpi_backend *backend, const bpi_linear_spec *spec, bpi_linear_plan **plan)
 {
     assert(spec->rows >= 1 && spec->inputs >= 1 && spec->outputs >= 1);
     assert(spec->ld_x >= spec->inputs && spec->ld_w >= spec->inputs && spec->ld_a >= spec->outputs);
+    assert(bpi_cuda_of(backend)->weights.bytes >= bpi_cuda_workspace_bytes(backend, spec, 1).weight_bytes);
     const bp_allocator *allocator = &bpi_cuda_of(backend)->allocator;
     *plan = allocator->allocate(allocator->user, sizeof **plan, 64);
     if (!*plan)

@@ -92,13 +92,25 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-size_t bpi_cuda_workspace_bytes(bpi_backend *backend, const bpi_linear_spec *spec, int64_t parameter_count)
+/* A row for a bias gradient that is added to what is there; and the parts of a weight gradient. */
+static size_t weight_bytes(const bpi_linear_spec *spec)
+{
+    size_t bytes = 0;
+    if (bpi_goes(spec->ways, BPI_WAY_BIAS))
+        bytes = (size_t)bpi_cuda_sums_ld(spec->outputs) * sizeof(float);
+    if (bpi_goes(spec->ways, BPI_WAY_SPLIT) && spec->ld_w == spec->inputs)
+        bytes = larger(bytes, bpi_cuda_split_bytes(spec->rows, spec->inputs, spec->outputs));
+    return bytes;
+}
+
+bpi_workspace bpi_cuda_workspace_bytes(bpi_backend *backend, const bpi_linear_spec *spec, int64_t parameter_count)
 {
     (void)backend;
     size_t bytes = bpi_cuda_norm_bytes(parameter_count);
     bytes = larger(bytes, bpi_cuda_pass_bytes(spec->rows, spec->outputs));
     bytes = larger(bytes, bpi_cuda_block_bytes(spec->rows, spec->outputs));
-    return larger(bytes, bpi_cuda_loss_bytes(spec->rows, spec->outputs));
+    bytes = larger(bytes, bpi_cuda_loss_bytes(spec->rows, spec->outputs));
+    return (bpi_workspace){bytes, weight_bytes(spec)};
 }
 
 /* The old one is kept: a graph that was captured before would go on using it. */
@@ -132,15 +144,11 @@ static bp_status grow(bpi_cuda *cuda, size_t bytes, void **memory, size_t *memor
     return BP_STATUS_OK;
 }
 
-bp_status bpi_cuda_reserve(bpi_backend *backend, size_t bytes)
+bp_status bpi_cuda_reserve(bpi_backend *backend, bpi_workspace workspace)
 {
     bpi_cuda *cuda = bpi_cuda_of(backend);
-    return grow(cuda, bytes, &cuda->workspace, &cuda->workspace_bytes);
-}
-
-bp_status bpi_cuda_reserve_weights(bpi_cuda *cuda, size_t bytes)
-{
-    return grow(cuda, bytes, &cuda->weights.memory, &cuda->weights.bytes);
+    BPI_TRY(grow(cuda, workspace.bytes, &cuda->workspace, &cuda->workspace_bytes));
+    return grow(cuda, workspace.weight_bytes, &cuda->weights.memory, &cuda->weights.bytes);
 }
 
 void bpi_cuda_workspace_close(bpi_cuda *cuda)

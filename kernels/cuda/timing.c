@@ -101,7 +101,10 @@ static bp_status open_layer(layer *l)
     l->memory = memory;
     lay_out(l);
     BPI_TRY(fill(l));
-    BPI_TRY(bpi_cuda_reserve(backend, bpi_cuda_pass_bytes(l->spec.rows, l->spec.inputs)));
+    bpi_workspace workspace = bpi_cuda_workspace_bytes(backend, &l->spec, 1);
+    size_t below = l->spec.below_runs ? bpi_cuda_pass_bytes(l->spec.rows, l->spec.inputs) : 0;
+    workspace.bytes = workspace.bytes > below ? workspace.bytes : below;
+    BPI_TRY(bpi_cuda_reserve(backend, workspace));
     BPI_TRY(bpi_cuda_linear_plan(backend, &l->spec, &l->plan));
     BPI_CUDA_TRY(backend->error, cudaEventCreate(&l->begin));
     BPI_CUDA_TRY(backend->error, cudaEventCreate(&l->end));

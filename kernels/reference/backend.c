@@ -60,15 +60,15 @@ static bp_status nothing_to_order(bpi_backend *backend)
     return BP_STATUS_OK;
 }
 
-static size_t workspace_bytes(bpi_backend *backend, const bpi_linear_spec *spec, int64_t parameter_count)
+static bpi_workspace workspace_bytes(bpi_backend *backend, const bpi_linear_spec *spec, int64_t parameter_count)
 {
     (void)backend, (void)spec, (void)parameter_count;
-    return 0;
+    return (bpi_workspace){0, 0};
 }
 
-static bp_status reserve(bpi_backend *backend, size_t bytes)
+static bp_status reserve(bpi_backend *backend, bpi_workspace workspace)
 {
-    (void)backend, (void)bytes;
+    (void)backend, (void)workspace;
     return BP_STATUS_OK;
 }
 

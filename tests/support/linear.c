@@ -42,7 +42,7 @@ static bpt_linear open_layer(bpt_device *device, bpt_shape shape, bp_activation 
         .input_grad = true,
     };
     const bpi_ops *ops = device->ops;
-    size_t workspace = ops->workspace_bytes(device->backend, &linear.spec, shape.outputs * linear.w.view.ld);
+    bpi_workspace workspace = ops->workspace_bytes(device->backend, &linear.spec, shape.outputs * linear.w.view.ld);
     bp_status status = ops->reserve(device->backend, workspace);
     cr_assert_eq(status, BP_STATUS_OK, "%s: %s", device->target->name, device->error.text);
     status = ops->linear_plan(device->backend, &linear.spec, &linear.plan);

@@ -223,8 +223,8 @@ void bpt_reserve(bpt_device *device, int64_t rows, int64_t cols, int64_t paramet
                             .ld_a = ld,
                             .bias = true,
                             .gradients = true};
-    size_t bytes = device->ops->workspace_bytes(device->backend, &spec, parameters);
-    bp_status status = device->ops->reserve(device->backend, bytes);
+    bpi_workspace workspace = device->ops->workspace_bytes(device->backend, &spec, parameters);
+    bp_status status = device->ops->reserve(device->backend, workspace);
     cr_assert_eq(status, BP_STATUS_OK, "%s: %s", device->target->name, device->error.text);
 }
 

@@ -103,8 +103,8 @@ static void make_scene(scene *s)
                                 .slope = 0.2f,
                                 .gradients = true,
                                 .input_grad = true};
-    size_t bytes = ops->workspace_bytes(s->device->backend, &s->spec, is->outputs * s->w.ld);
-    cr_assert_eq(ops->reserve(s->device->backend, bytes), BP_STATUS_OK);
+    bpi_workspace workspace = ops->workspace_bytes(s->device->backend, &s->spec, is->outputs * s->w.ld);
+    cr_assert_eq(ops->reserve(s->device->backend, workspace), BP_STATUS_OK);
     cr_assert_eq(ops->linear_plan(s->device->backend, &s->spec, &s->plan), BP_STATUS_OK, "%s", s->device->error.text);
 }
 
