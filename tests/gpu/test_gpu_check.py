@@ -119,6 +119,47 @@ class GpuCheck(unittest.TestCase):
         _, report = self.report()
         self.assertEqual([stage["passed"] for stage in report["stages"]], [True, False])
 
+    def program(self, plan_text, keeps):
+        """A backprop that writes what is asked for: a plan where there is none (or always), a model, figures."""
+        folder = self.folder / "build/cli"
+        folder.mkdir(parents=True, exist_ok=True)
+        words = "while [ $# -gt 0 ]; do case $1 in --plan) plan=$2;; --out) out=$2;; --json) json=$2;; esac; shift; done"
+        there = '[ -e "$plan" ] || ' if keeps else ""
+        (folder / "backprop").write_text(
+            f"#!/bin/sh\n{words}\n[ -z \"$plan\" ] || {{ {there}echo '{plan_text}'\"$$\"'}}' >\"$plan\"; }}\n"
+            "[ -z \"$out\" ] || { /bin/mkdir -p \"$out\"; echo bits >\"$out/model.safetensors\"; }\n"
+            "[ -z \"$json\" ] || echo '{\"benchmarks\": []}' >\"$json\"\nexit 0\n")
+        (folder / "backprop").chmod(0o755)
+
+    def test_a_plan_that_is_measured_is_read_by_the_next_run_and_kept(self):
+        self.stubs()
+        self.stub("ctest")
+        self.program('{"backprop_plan": 1, "process": ', keeps=True)
+        self.check("--only", "tests")
+        _, report = self.report()
+        self.assertEqual(report["plan"]["backprop_plan"], 1)
+        self.assertFalse([words for words in report["stages"][1]["failures"] if "--plan" in words])
+
+    def test_a_plan_that_is_made_anew_fails(self):
+        self.stubs()
+        self.stub("ctest")
+        self.program('{"backprop_plan": 1, "process": ', keeps=False)
+        self.check("--only", "tests")
+        _, report = self.report()
+        self.assertNotIn("plan", report)
+        self.assertIn("--plan: the run that read the plan wrote it anew", report["stages"][1]["failures"])
+
+    def test_the_step_is_timed_by_plan_in_each_precision(self):
+        self.stubs()
+        self.program('{"backprop_plan": 1, "process": ', keeps=True)
+        self.check("--only", "bench")
+        _, report = self.report()
+        self.assertEqual(list(report["planned"]), ["f32", "tf32", "bf16"])
+        for planned in report["planned"].values():
+            self.assertEqual(planned["bench"], {"benchmarks": []})
+        processes = {planned["plan"]["process"] for planned in report["planned"].values()}
+        self.assertEqual(len(processes), 3)  # a file of its own each
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -133,6 +133,14 @@ def comments_fit_the_page(root):
             if len(line) > 120 and re.match(r"\s*(/?\*|//)", line)]
 
 
+def kernels_say_how_they_are_launched(root):
+    """ptxas then leaves a thread the registers that it may have, and what spills fails the build (kernels/cuda)."""
+    return [f"{path.relative_to(root)}:{number}: {line.strip()}"
+            for path in files(root, "kernels/cuda", patterns=("*.cu", "*.cuh"))
+            for number, line in enumerate(without_comments(path).splitlines(), 1)
+            if "__global__" in line and "__launch_bounds__" not in line]
+
+
 LAWS = [
     public_headers_include_only_the_standard_library,
     only_the_cuda_backend_includes_cuda_headers,
@@ -143,4 +151,5 @@ LAWS = [
     no_fast_math,
     nothing_is_left_for_later,
     comments_fit_the_page,
+    kernels_say_how_they_are_launched,
 ]

@@ -66,6 +66,8 @@ class Planted(unittest.TestCase):
         ("no_fast_math", "kernels/cuda/CMakeLists.txt", "--use_fast_math", "--fmad=false"),
         ("nothing_is_left_for_later", "host/a.c", "/* TO" "DO: */", "/* to do */"),
         ("comments_fit_the_page", "host/a.c", "/* " + "a" * 115 + " */", "/* " + "a" * 114 + " */"),
+        ("kernels_say_how_they_are_launched", "kernels/cuda/a.cu", "static __global__ void f(int n)",
+         "static __global__ void __launch_bounds__(256) f(int n) /* a __global__ */"),
         ("comments_fit_the_page", "kernels/cuda/a.cu", " * " + "a" * 118, " * " + "a" * 117),
     ]
 
