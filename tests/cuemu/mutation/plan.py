@@ -11,7 +11,8 @@ BLOCKS = {"block_forward": ["test_block_dropout", "test_block_forward"],
 NORMS = {"layer_norm": ["test_block_forward"], "layer_norm_grad": ["test_block_backward"]}
 
 PLAN = {
-    "cuda/activation.cu": {"activation": ["test_activation_forward", "test_linear_forward", "test_linear_forward bf16"]},
+    "cuda/activation.cu": {"activation": ["test_activation_forward", "test_linear_forward", "test_linear_forward bf16",
+                                           "test_cuda_traffic"]},
     "cuda/activation_grad.cu": {"activation_grad": ["test_activation_derivative", "test_activation_backward",
                                                     "test_activation_backward bf16"]},
     "cuda/block_backward.cu": {"block_backward": ["test_block_backward"]},
@@ -31,7 +32,7 @@ PLAN = {
                       "activation": ["test_linear_forward"]},
     "cuda/storage.cuh": {"hadamard": ["test_hadamard", "test_hadamard bf16"], "load": ["test_load bf16"],
                          "column_sums": ["test_bias_grad", "test_bias_grad bf16"],
-                         "activation": ["test_linear_forward bf16"]},
+                         "activation": ["test_linear_forward bf16"], "block_forward": ["test_block_forward bf16"]},
     "cuda/team.cuh": NORMS,
     "math/activation.h": {"activation_grad": ["test_activation_derivative", "test_activation_backward"],
                           "activation": ["test_activation_forward"]},
