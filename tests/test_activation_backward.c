@@ -18,11 +18,12 @@ typedef struct inputs {
     int64_t extra;
 } inputs;
 
+/* Rows of the inputs lie differently far apart; all of them start on 16 bytes where extra is 0. */
 static outputs backward(bpt_device *device, const inputs *in)
 {
     bpt_shape shape = in->shape;
     bpt_matrix saved = bpt_activations(device, shape.rows, shape.outputs, in->extra, in->saved);
-    bpt_matrix d_a = bpt_activations(device, shape.rows, shape.outputs, in->extra + 1, in->d_a);
+    bpt_matrix d_a = bpt_activations(device, shape.rows, shape.outputs, in->extra ? in->extra + 1 : 8, in->d_a);
     bpt_matrix other = bpt_activations(device, shape.rows, shape.outputs, in->extra, NULL);
     bpt_matrix d_b = bpt_parameters(device, 1, shape.outputs, 1, in->accumulate ? in->d_b : NULL);
     const bpt_matrix *delta = in->in_place ? &d_a : &other;

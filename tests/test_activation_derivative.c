@@ -11,7 +11,7 @@ static double *derive(bpt_device *device, bpt_shape shape, int64_t extra, bp_act
                       bool in_place)
 {
     bpt_matrix input = bpt_activations(device, shape.rows, shape.outputs, extra, saved);
-    bpt_matrix output = bpt_activations(device, shape.rows, shape.outputs, extra + 1, NULL);
+    bpt_matrix output = bpt_activations(device, shape.rows, shape.outputs, extra ? extra + 1 : 8, NULL);
     bpt_matrix *derivative = in_place ? &input : &output;
     BPT_RUN(device, activation_derivative, activation, bpt_slope, input.view, derivative->view);
     double *values = bpt_get(derivative);

@@ -12,7 +12,7 @@ static double *activate(bpt_device *device, bpt_shape shape, int64_t extra, bp_a
                         bool in_place)
 {
     bpt_matrix input = bpt_activations(device, shape.rows, shape.outputs, extra, z);
-    bpt_matrix output = bpt_activations(device, shape.rows, shape.outputs, extra + 1, NULL);
+    bpt_matrix output = bpt_activations(device, shape.rows, shape.outputs, extra ? extra + 1 : 8, NULL);
     bpt_matrix *a = in_place ? &input : &output;
     BPT_RUN(device, activation_forward, activation, bpt_slope, input.view, a->view);
     double *values = bpt_get(a);
