@@ -23,6 +23,10 @@ static const option_spec grads_specs[] = {
      "samples of a micro-batch, over which batch norm takes its means [all]", NULL, 1, OPTION_UNLIMITED, 0},
     {"step", OPTION_COUNT, offsetof(settings, step), "N", "1",
      "step of a training, from 1, whose masks of dropout to take", NULL, 1, OPTION_UNLIMITED, 0},
+    {"ways", OPTION_TEXT, offsetof(settings, ways), "NAME[,NAME...]", NULL,
+     "how products are run, as for train", NULL, 0, 0, 0},
+    {"plan", OPTION_TEXT, offsetof(settings, plan), "FILE", NULL,
+     "the ways of all layers, as for train", NULL, 0, 0, OPTION_IS_PATH},
     {"json", OPTION_FLAG, offsetof(settings, json), NULL, NULL, "print the loss as JSON and nothing else", NULL, 0, 0,
      0},
 };
@@ -103,6 +107,8 @@ static int compute(const option_set *options, gradients *g)
                                           .batch = batch,
                                           .accumulate = (rows + batch - 1) / batch,
                                           .seed = (uint64_t)v->seed,
+                                          .ways = v->ways,
+                                          .plan = v->plan,
                                           .steps_done = v->step - 1};
     TRY(check_library(g->context, bp_trainer_create(g->model, &trainer_options, &g->trainer)));
     TRY(check_library(g->context, bp_trainer_gradients_data(g->trainer, g->data, 0, rows)));

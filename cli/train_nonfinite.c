@@ -66,21 +66,33 @@ static void put_loss(const training *t, char *text, size_t size)
         snprintf(text + used, size - (size_t)used, " --huber-delta %.17g", v->huber_delta);
 }
 
-/* The same batch, parameters, micro-batches, masks of dropout and precision; so the same values. */
+/* How the products were run, where that was asked for. */
+static void put_ways(const settings *v, char *text, size_t size)
+{
+    *text = '\0';
+    if (v->ways)
+        snprintf(text, size, " --ways %s", v->ways);
+    if (v->plan)
+        snprintf(text, size, " --plan '%s'", v->plan);
+}
+
+/* The same batch, parameters, micro-batches, masks of dropout, precision and ways of products; so the same values. */
 static int write_command(const training *t, const kept *k, int64_t step)
 {
-    char path[PATH_MAX], loss[160];
+    char path[PATH_MAX], loss[160], ways[PATH_MAX + 16];
     replacement file;
     const settings *v = &t->options->values;
     snprintf(path, sizeof path, "%.*s/command.txt", PATH_MAX - 32, k->folder);
     put_loss(t, loss, sizeof loss);
+    put_ways(v, ways, sizeof ways);
     TRY(replace_open(&file, path));
-    fprintf(file.stream,
-            "backprop grads --x '%s' --y '%s' --layers %s %s --weights '%s' --backend %s --precision %s%s --batch %lld "
-            "--seed %lld --step %lld --out '%s/gradients.safetensors'\n",
-            k->x, k->y, bp_model_layers(t->model), loss, k->weights, bp_context_backend(t->context),
-            bp_precision_name(bp_context_precision(t->context)), v->emulate_bf16 ? " --emulate-bf16" : "",
-            (long long)v->batch, (long long)v->seed, (long long)step, k->folder);
+    fprintf(
+        file.stream,
+        "backprop grads --x '%s' --y '%s' --layers %s %s --weights '%s' --backend %s --precision %s%s%s --batch %lld "
+        "--seed %lld --step %lld --out '%s/gradients.safetensors'\n",
+        k->x, k->y, bp_model_layers(t->model), loss, k->weights, bp_context_backend(t->context),
+        bp_precision_name(bp_context_precision(t->context)), v->emulate_bf16 ? " --emulate-bf16" : "", ways,
+        (long long)v->batch, (long long)v->seed, (long long)step, k->folder);
     return replace_commit(&file);
 }
 

@@ -238,10 +238,29 @@ bp_status bpi_pass_plan(bp_model *model, int64_t rows, bool gradients, const bpi
     return status;
 }
 
+/* What a training pass holds grows with its rows, all but some hundred bytes: says how many of them would fit. */
+static bp_status explain_rows(bpi_pass *pass, bp_status status)
+{
+    bp_context *context = pass->model->context;
+    bpi_backend *backend = context->backend;
+    bpi_error kept = context->error;
+    size_t free_bytes;
+    if (status != BP_STATUS_OUT_OF_MEMORY || !pass->gradients || !backend->ops->memory_free)
+        return status;
+    if (backend->ops->memory_free(backend, &free_bytes) != BP_STATUS_OK || free_bytes >= pass->bytes) {
+        context->error = kept;
+        return status;
+    }
+    double rows = (double)pass->rows * (double)free_bytes / (double)pass->bytes;
+    return BPI_FAIL(context, status, "%.600s: of %lld samples at a time at most %lld would fit", kept.text,
+                    (long long)pass->rows, (long long)rows);
+}
+
 static bp_status fill_frame(bpi_pass *pass)
 {
     bpi_backend *backend = pass->model->context->backend;
-    BPI_TRY(backend->ops->allocate(backend, pass->bytes, &pass->memory));
+    bp_status status = backend->ops->allocate(backend, pass->bytes, &pass->memory);
+    BPI_TRY(explain_rows(pass, status));
     BPI_TRY(lay_out(pass));
     bpi_plan_set *set;
     return bpi_pass_plans(pass, pass->rows, &set);

@@ -71,6 +71,46 @@ Test(cuda_train, of_values_gives_the_same_bits_in_every_order)
                " --nesterov --clip-value 0.5 --batch 13 --epochs 2");
 }
 
+/* ---- the replay of what was not finite ---- */
+
+/* Trains with a learning rate that diverges, and runs the command that was kept: it names the way of the products, and
+ * the same first value. */
+static void replay(const char *words, const char *ways, const char *folder)
+{
+    bpt_run run =
+        bpt_command(PROGRAM " train --backend cuda --x x.npy --y v.npy --layers 32:relu,2 --loss mse --lr 1e30"
+                            " --batch 20 --epochs 3%s --out %s",
+                    words, folder);
+    cr_assert(run.status == 1, "%s: %s", words, run.err);
+    const char *found = "the first value that is not finite is", *here = strstr(run.err, found);
+    cr_assert(here, "%s: %s", words, run.err);
+    here = strstr(here, " in block");
+    size_t length = strcspn(here, ",");
+    char *command = bpt_text_read(joined(folder, "/nonfinite/command.txt"));
+    cr_assert(strncmp(command, "backprop grads ", 15) == 0 && strstr(command, ways), "\"%s\" in %s", ways, command);
+    char *to = command;
+    for (const char *from = command; *from; from++) /* no shell takes the quotes away here */
+        if (*from != '\'')
+            *to++ = *from;
+    *to = '\0';
+    bpt_run again = bpt_command(PROGRAM "%s", command + strlen("backprop"));
+    cr_assert(again.status == 0 && strstr(again.out, found), "%s: %s%s", command, again.out, again.err);
+    char *there = strstr(again.out, " in block");
+    cr_assert(there && strncmp(here, there, length) == 0, "%s: %.80s, in the replay %.80s", words, here, there);
+    free(command);
+    bpt_run_free(&again);
+    bpt_run_free(&run);
+}
+
+Test(cuda_train, keeps_a_command_that_goes_the_same_ways)
+{
+    bpt_skip_without_cuda("cuda_test_cuda_train_lazy");
+    bpt_samples("", 60, 5, 3);
+    replay("", " --precision f32 --batch ", "plain");
+    replay(" --ways forward_epilogue,weight_bias", " --ways forward_epilogue,weight_bias ", "ways");
+    replay(" --plan plan.json", " --plan 'plan.json' ", "plan");
+}
+
 /* ---- Fashion-MNIST ---- */
 
 /* The first bytes of a file of the data set, its count of samples set to fewer. */

@@ -3,18 +3,16 @@
 
 #include <assert.h>
 
-/* Says how much was wanted and how much there was: who reads it can choose a smaller batch. */
+/* Says how much was wanted and how much there was. What of it grows with the batch, the host knows. */
 static bp_status out_of_memory(bpi_cuda *cuda, size_t bytes)
 {
     size_t free_bytes = 0, total_bytes = 0;
     (void)cudaGetLastError();
     if (cudaMemGetInfo(&free_bytes, &total_bytes) != cudaSuccess)
         (void)cudaGetLastError();
-    double share = bytes ? (double)free_bytes / (double)bytes : 0.0;
     return bpi_fail(cuda->backend.error, BP_STATUS_OUT_OF_MEMORY,
-                    "backend cuda: no memory for %zu bytes: %zu are free of %zu on the device; a batch of at most %.0f "
-                    "%% of this one would fit",
-                    bytes, free_bytes, total_bytes, share < 1.0 ? 100.0 * share : 99.0);
+                    "backend cuda: no memory for %zu bytes: %zu are free of %zu on the device", bytes, free_bytes,
+                    total_bytes);
 }
 
 bp_status bpi_cuda_device_memory(bpi_cuda *cuda, size_t bytes, void **memory)
