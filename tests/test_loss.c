@@ -138,30 +138,50 @@ Test(loss, of_every_backend_is_within_the_bound_of_the_reference)
     bpt_close(judge);
 }
 
-/* On cuda from 8193 rows on, of so many columns, a group of lanes takes several rows: small integers, so that the sums
- * of errors are exact. */
-Test(loss, of_so_many_rows_that_a_group_takes_several_counts_each_once)
+static int64_t first_largest(const double *row, int64_t cols)
 {
-    enum { ROWS = 8201, OUTPUTS = 17 };
+    int64_t at = 0;
+    for (int64_t o = 1; o < cols; ++o)
+        at = row[o] > row[at] ? o : at;
+    return at;
+}
+
+/* Small integers, so that the sums are exact. */
+static void check_exactly(bpt_device *device, int64_t rows, int64_t cols)
+{
     static const bpt_loss_case half = {"half mse", BP_LOSS_HALF_MSE, false, 0.0f, 1.0f};
-    double *z = bpt_doubles(ROWS * OUTPUTS), *targets = bpt_doubles(ROWS * OUTPUTS);
-    double value = 0.0, d_b[OUTPUTS] = {0};
-    for (int64_t k = 0; k < ROWS * OUTPUTS; ++k) {
+    double *z = bpt_doubles(rows * cols), *targets = bpt_doubles(rows * cols), *d_b = bpt_doubles(cols), value = 0.0;
+    int64_t correct = 0;
+    for (int64_t k = 0; k < rows * cols; ++k) {
         z[k] = (double)(k % 5), targets[k] = (double)(k % 3);
         value += 0.5 * (z[k] - targets[k]) * (z[k] - targets[k]);
-        d_b[k % OUTPUTS] += z[k] - targets[k];
+        d_b[k % cols] += z[k] - targets[k];
     }
+    for (int64_t b = 0; b < rows; ++b)
+        correct += first_largest(z + b * cols, cols) == first_largest(targets + b * cols, cols);
+    bpt_loss_inputs in = {.what = &half, .shape = {rows, 1, cols}, .scale = 1.0, .z = z, .targets = targets};
+    in.error_wanted = in.d_b_wanted = true;
+    bpt_loss_outputs got = bpt_loss_run(device, &in);
+    cr_assert(got.state.loss_sum == value, "%s: %.17g, not %.17g", device->target->name, got.state.loss_sum, value);
+    cr_assert_eq(got.state.correct, correct, "%s: %lld right, not %lld", device->target->name,
+                 (long long)got.state.correct, (long long)correct);
+    for (int64_t k = 0; k < rows * cols; ++k)
+        cr_assert(got.delta[k] == z[k] - targets[k], "%s: error %lld is %g", device->target->name, (long long)k,
+                  got.delta[k]);
+    for (int64_t o = 0; o < cols; ++o)
+        cr_assert(got.d_b[o] == d_b[o], "%s: d_b %lld is %g, not %g", device->target->name, (long long)o, got.d_b[o],
+                  d_b[o]);
+}
+
+/* On cuda a group of lanes takes several rows from 8193 rows on, of so many columns; and its column sums are in shared
+ * memory up to 1024 columns, beyond them in the workspace. */
+Test(loss, of_so_many_rows_or_columns_that_a_group_takes_several_counts_each_once)
+{
     for (int t = 0; bpt_target_at(t); ++t) {
         bpt_device *device = bpt_open(bpt_target_at(t), 2);
-        bpt_loss_inputs in = {.what = &half, .shape = {ROWS, 1, OUTPUTS}, .scale = 1.0, .z = z, .targets = targets};
-        in.error_wanted = in.d_b_wanted = true;
-        bpt_loss_outputs got = bpt_loss_run(device, &in);
-        cr_assert(got.state.loss_sum == value, "%s: %.17g, not %.17g", device->target->name, got.state.loss_sum, value);
-        for (int64_t k = 0; k < ROWS * OUTPUTS; ++k)
-            cr_assert(got.delta[k] == z[k] - targets[k], "%s: error %lld is %g", device->target->name, (long long)k,
-                      got.delta[k]);
-        for (int o = 0; o < OUTPUTS; ++o)
-            cr_assert(got.d_b[o] == d_b[o], "%s: d_b %d is %g, not %g", device->target->name, o, got.d_b[o], d_b[o]);
+        check_exactly(device, 8201, 17);
+        check_exactly(device, 21, 1024);
+        check_exactly(device, 21, 1027);
         bpt_close(device);
     }
 }

@@ -68,7 +68,7 @@ Test(loss_edges, right_answers_are_counted_with_the_first_of_equals)
     const double z[4 * 3] = {1.0, 2.0, 2.0, /**/ 3.0, 3.0, 3.0, /**/ -5.0, -7.0, -4.0, /**/ 0.0, -0.0, -1.0};
     const int64_t classes[4] = {1, 1, 2, 0};
     const double targets[4 * 3] = {0.0, 0.5, 0.5, /**/ 0.0, 0.75, 0.25, /**/ 0.0, 0.0, 1.0, /**/ 0.5, 0.5, 0.0};
-    const double logit[4] = {0.5, 0.0, -0.5, 2.0}, truth[4] = {1.0, 0.0, 1.0, 0.25};
+    const double logit[5] = {0.5, 0.0, -0.5, 2.0, -0.5}, truth[5] = {1.0, 0.0, 1.0, 0.25, 0.5};
     static const bpt_loss_case chances = {"probabilities", BP_LOSS_SOFTMAX_CROSS_ENTROPY, false, 0.0f, 1.0f};
     for (int t = 0; bpt_target_at(t); ++t) {
         bpt_device *device = bpt_open(bpt_target_at(t), 1);
@@ -76,8 +76,30 @@ Test(loss_edges, right_answers_are_counted_with_the_first_of_equals)
         cr_assert_eq(bpt_loss_run(device, &in).state.correct, 3, "%s, classes", device->target->name);
         in.what = &chances, in.classes = NULL, in.targets = targets;
         cr_assert_eq(bpt_loss_run(device, &in).state.correct, 3, "%s, probabilities", device->target->name);
-        bpt_loss_inputs one = {.what = &binary, .shape = {4, 1, 1}, .scale = 1.0, .z = logit, .targets = truth};
-        cr_assert_eq(bpt_loss_run(device, &one).state.correct, 2, "%s, one logit", device->target->name);
+        bpt_loss_inputs one = {.what = &binary, .shape = {5, 1, 1}, .scale = 1.0, .z = logit, .targets = truth};
+        cr_assert_eq(bpt_loss_run(device, &one).state.correct, 3, "%s, one logit", device->target->name);
+        bpt_close(device);
+    }
+}
+
+/* A scan for the largest never leaves a NaN at the front, and passes every other one over. */
+Test(loss_edges, right_answers_are_counted_in_rows_of_quads_and_with_nan)
+{
+    static const bpt_loss_case chances = {"probabilities", BP_LOSS_SOFTMAX_CROSS_ENTROPY, false, 0.0f, 1.0f};
+    const double nan = (double)NAN;
+    const double z[3 * 4] = {nan, 1.0, 2.0, 3.0, /**/ 1.0, nan, 3.0, 2.0, /**/ 0.0, 1.0, 3.0, 2.0};
+    const double targets[3 * 4] = {nan, 0.25, 0.25, 0.5, /**/ 0.125, nan, 0.5, 0.25, /**/ 0.0, 0.25, 0.75, 0.0};
+    const int64_t classes[3] = {0, 2, 2};
+    for (int t = 0; bpt_target_at(t); ++t) {
+        bpt_device *device = bpt_open(bpt_target_at(t), 1);
+        bpt_loss_inputs in = {.what = &plain, .shape = {3, 1, 4}, .scale = 1.0, .z = z, .classes = classes};
+        cr_assert_eq(bpt_loss_run(device, &in).state.correct, 3, "%s, classes", device->target->name);
+        in.classes = NULL, in.targets = targets;
+        const bpt_loss_case *const others[] = {&chances, &binary, &huber};
+        for (int k = 0; k < 3; ++k) {
+            in.what = others[k];
+            cr_assert_eq(bpt_loss_run(device, &in).state.correct, 3, "%s, %s", device->target->name, in.what->name);
+        }
         bpt_close(device);
     }
 }
