@@ -54,8 +54,7 @@ static const double SAMPLE_S = 5e-3; /* a sample is at least this long: far abov
 
 static const double WARM_S = 5e-2; /* runs that take longer show at once how long they are */
 
-static const double LONG_S =
-    0.25; /* in runs that take longer, what the turn before left in caches and clocks vanishes */
+static const double LONG_S = 0.25; /* what the turn before left in caches and clocks is nothing beside longer runs */
 
 static void let_threads_sleep(void)
 {
