@@ -1,12 +1,13 @@
 /* Every golden network through `backprop grads`: what its file says against PyTorch, as test_golden.c judges the
- * library. Per tensor, the loss included: on the reference max |ours - golden| <= 1e-12 max |golden|; on the cpu each
- * element within the bound that error_bound.c derives for f32. */
+ * library. Per tensor, the loss included: on the reference max |ours - golden| <= 1e-12 max |golden|; on cpu and
+ * cuda each element within the bound that error_bound.c derives for f32. */
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/cuemu.h"
 #include "support/judge.h"
 #include "support/network.h"
 #include "support/program.h"
@@ -83,17 +84,29 @@ Test(cli_golden, reference_agrees_with_pytorch_to_1e_minus_12_and_writes_f64)
     json_decref(list);
 }
 
-Test(cli_golden, cpu_agrees_with_pytorch_within_the_derived_bound_and_writes_f32)
+/* On a backend in f32. */
+static void agrees_in_f32(const char *backend)
 {
     json_t *list = bpt_network_manifest();
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *entry = json_array_get(list, i);
         bpt_network judge = bpt_network_open(entry, "reference");
         bpi_gradient_bounds bounds = bpt_network_bounds_in(&judge, BP_PRECISION_F32);
-        run_grads(entry, "cpu");
+        run_grads(entry, backend);
         compare_file(&judge, bpt_network_text(entry, "name"), BPI_ST_F32, &bounds);
         bpi_gradient_bounds_free(judge.model, &bounds);
         bpt_network_close(&judge);
     }
     json_decref(list);
+}
+
+Test(cli_golden, cpu_agrees_with_pytorch_within_the_derived_bound_and_writes_f32)
+{
+    agrees_in_f32("cpu");
+}
+
+Test(cli_golden, cuda_agrees_with_pytorch_within_the_derived_bound_and_writes_f32)
+{
+    bpt_skip_without_cuda("cuda_test_cli_golden_lazy");
+    agrees_in_f32("cuda");
 }

@@ -57,7 +57,7 @@ if(TARGET backprop_cuda AND (TARGET cuemu_run OR BP_TEST_DEVICE))
         cuda_test(test_${NAME} lazy forward)
     endforeach()
     # What kernels and a step move, and the bits of cpu.
-    foreach(NAME cuda_traffic cuda_block_traffic cuda_bits cuda_step_traffic cuda_train cuda_memory_plan)
+    foreach(NAME cuda_traffic cuda_block_traffic cuda_bits cuda_step_traffic cuda_train cuda_memory_plan cli_golden)
         cuda_test(test_${NAME} lazy forward)
     endforeach()
     # Other orders of streams, blocks and threads, for the quick ones.
