@@ -119,6 +119,9 @@ Test(cuda_block_traffic, of_backward_is_each_array_once_in_each_pass)
         backward(device, BP_NORM_NONE, BP_ACTIVATION_GELU, p); /* the bias, and a row of sums */
         bpt_check_traffic("block_backward", fours(device, drops ? 1.25 : 1.03));
         expect_elements(device, "block_backward", 5.0, slices, 2, steps);
+        backward(device, BP_NORM_NONE, BP_ACTIVATION_TANH, p);
+        bpt_check_traffic("block_backward", fours(device, drops ? 1.25 : 1.03));
+        expect_elements(device, "block_backward", 5.0, slices, 2, steps);
         backward(device, BP_NORM_BATCH, BP_ACTIVATION_TANH, p); /* 5 vectors and 2 rows of sums; 7 vectors */
         bpt_check_traffic("block_backward", fours(device, 1.25));
         expect_elements(device, "block_backward", 4.0 + 6.0, slices, 7 + 7, 2.0 * steps);
@@ -128,6 +131,10 @@ Test(cuda_block_traffic, of_backward_is_each_array_once_in_each_pass)
         backward(device, BP_NORM_LAYER, BP_ACTIVATION_TANH, p); /* gamma, bias, 3 rows of sums; mean and inv_std */
         bpt_check_traffic("layer_norm_grad", fours(device, 1.27));
         expect_elements(device, "layer_norm_grad", 6.0, teams, 5,
+                        8.0 * ROWS * COLS / 4 + (drops ? 8.0 * ROWS * COLS / 16 : 0.0));
+        backward(device, BP_NORM_LAYER, BP_ACTIVATION_GELU, p); /* beta in place of a */
+        bpt_check_traffic("layer_norm_grad", fours(device, 1.35));
+        expect_elements(device, "layer_norm_grad", 5.0, teams, 6,
                         8.0 * ROWS * COLS / 4 + (drops ? 8.0 * ROWS * COLS / 16 : 0.0));
     }
     bpt_close(device);

@@ -14,8 +14,7 @@ __device__ __forceinline__ constexpr int vectors_of(stage s)
     return s == PLAIN ? MEAN : s == SUMS ? PRODUCT_MEAN : ERROR_MEAN + 1;
 }
 
-/* Rows of a thread. error: dL/d out, then dL/dy, then delta; u: then xhat, with a norm; saved: what f' is taken from.
- */
+/* Rows of a thread. error: dL/d out, then dL/dy, then delta; u: with a norm then xhat; saved: what f' is taken from. */
 template <int W, int ROWS> struct rows_back {
     bpi_cuda_cells<W> error[ROWS], u[ROWS], saved[ROWS];
 };
@@ -45,8 +44,8 @@ __device__ __forceinline__ void to_argument(const backward_work &work, uint32_t 
  * means m and n of these, delta = gamma inv_std (dL/dy - n - xhat m) (APPLY).
  * grid   (tiles, slices) of bpi_cuda_block_pass_of, block (lanes, groups): a warp reads 32 W neighbouring elements
  * moves  reads tBO bytes each of d_out and d_out_skip, uBO of u with a norm or where f' is taken from it, and of a
- * where f' is taken from that; writes tBO each of delta and d_skip (read too where it adds), and 4 slices O; SUMS
- *        writes 8 slices O and nothing else; u and t = 4 or 2 of U and T; shared 7.5 KiB; bound by memory
+ *        where f' is taken from that; writes tBO each of delta and d_skip (read too where it adds), and 4 slices O;
+ *        SUMS writes 8 slices O and nothing else; u and t = 4 or 2 of U and T; shared 7.5 KiB; bound by memory
  * order  a thread adds its rows from the first on, a block its groups by a tree: fixed by (B, O); no atomics
  * edges  O not a multiple of 4: the last thread of a row takes single elements; idle lanes add 0 and write nothing */
 template <stage S, int W, typename U, typename T> BPI_CUDA_KERNEL block_backward(backward_work work)

@@ -5,8 +5,9 @@
 /* block_forward: out = dropout(f(y)) + skip, y = gamma (u - mean) inv_std + beta with BATCH, else u.
  * grid   (tiles, slices) of bpi_cuda_block_pass_of, block (lanes, groups): a warp reads 32 W neighbouring elements
  * moves  reads uBO bytes, and tBO of skip; writes uBO of a and uBO of out where it is another, u and t = 4 or 2 of U
- * and T; shared 2.5 KiB for what a column has once; bound by memory order  element by element edges  O not a multiple
- * of 4: the last thread of a row takes single elements; idle lanes stay for the one barrier */
+ *        and T; shared 2.5 KiB for what a column has once; bound by memory
+ * order  element by element
+ * edges  O not a multiple of 4: the last thread of a row takes single elements; idle lanes stay for the one barrier */
 template <bool BATCH, int W, typename U, typename T> BPI_CUDA_KERNEL block_forward(forward_work work)
 {
     constexpr int ROWS = block_rows<W, U, T>();

@@ -110,9 +110,11 @@ __device__ __forceinline__ void put_column_sums(const backward_work &work, int64
  * grid   (1, slices) of bpi_cuda_teams_of, block (lanes, groups): a warp reads 128 neighbouring elements of a row
  * moves  reads tBO bytes each of d_out and d_out_skip, uBO of u, and of a where f' is taken from it; writes tBO each of
  *        delta and d_skip (read too where it adds), and 12 slices O; u and t = 4 or 2 of U and T; shared 4 KiB; bound
- * by memory order  rows by a tree of the team: fixed by O; columns: a thread from its first row on, a block its teams
- * by a tree: fixed by (B, O); no atomics edges  O not a multiple of 4: the last thread of a row takes single elements;
- * rows beyond the end: their threads take part in the sums with nothing */
+ *        by memory
+ * order  rows by a tree of the team: fixed by O; columns: a thread from its first row on, a block its teams by a tree:
+ *        fixed by (B, O); no atomics
+ * edges  O not a multiple of 4: the last thread of a row takes single elements; rows beyond the end: their threads take
+ *        part in the sums with nothing */
 template <typename U, typename T> BPI_CUDA_KERNEL layer_norm_grad(backward_work work)
 {
     constexpr int W = 4, ROWS = BPI_CUDA_ROWS_IN_FLIGHT;

@@ -5,17 +5,17 @@ A header is judged through the quickest units that use all of it together: a mut
 wherever else the header is used. Units whose code a mutant does not change are passed over. Quick tests stand first.
 """
 
-BLOCKS = {"block_forward": ["test_block_dropout", "test_block_forward"],
+BLOCKS = {"block_forward": ["test_block_dropout", "test_block_forward", "test_cuda_block_traffic", "test_cuda_block_traffic bf16"],
           "block_backward": ["test_block_dropout", "test_block_backward"],
           "block_statistics": ["test_block_forward", "test_block_backward"]}
-NORMS = {"layer_norm": ["test_block_forward"], "layer_norm_grad": ["test_block_backward"]}
+NORMS = {"layer_norm": ["test_block_forward"], "layer_norm_grad": ["test_block_backward", "test_block_forward", "test_cuda_block_traffic"]}
 
 PLAN = {
     "cuda/activation.cu": {"activation": ["test_activation_forward", "test_linear_forward", "test_linear_forward bf16",
                                            "test_cuda_traffic"]},
     "cuda/activation_grad.cu": {"activation_grad": ["test_activation_derivative", "test_activation_backward",
                                                     "test_activation_backward bf16"]},
-    "cuda/block_backward.cu": {"block_backward": ["test_block_backward"]},
+    "cuda/block_backward.cu": {"block_backward": ["test_block_backward", "test_block_forward", "test_cuda_block_traffic"]},
     "cuda/block_forward.cu": {"block_forward": ["test_block_forward"]},
     "cuda/block_statistics.cu": {"block_statistics": BLOCKS["block_statistics"]},
     "cuda/column_sums.cu": {"column_sums": ["test_bias_grad", "test_block_backward"]},
