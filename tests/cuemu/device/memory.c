@@ -208,6 +208,35 @@ static void drop_pages(void *from, size_t bytes)
         (void)madvise((void *)first, end - first, MADV_DONTNEED);
 }
 
+/* drop_block: gives back the pages of a block that was freed. Without a key they are huge (take_key), and one that is
+ * dropped in part falls apart into small ones, all of which each mprotect goes through: so those are dropped that no
+ * live block touches, and none will soon. */
+static void drop_block(const block *freed)
+{
+    const uintptr_t huge_page = (uintptr_t)2 << 20;
+    if (key >= 0) {
+        drop_pages(freed->base, freed->bytes);
+        return;
+    }
+    const block *last = &blocks[block_count - 1];
+    uintptr_t first = (uintptr_t)freed->base / huge_page * huge_page;
+    uintptr_t end = ((uintptr_t)freed->base + freed->bytes + huge_page - 1) / huge_page * huge_page;
+    for (const block *b = freed; b > blocks && (uintptr_t)b[-1].base + b[-1].bytes > first; b--)
+        if (b[-1].live) {
+            first = ((uintptr_t)b[-1].base + b[-1].bytes + huge_page - 1) / huge_page * huge_page;
+            break;
+        }
+    for (const block *b = freed; b < last && (uintptr_t)b[1].base < end; b++)
+        if (b[1].live) {
+            end = (uintptr_t)b[1].base / huge_page * huge_page;
+            break;
+        }
+    if (end > (uintptr_t)last->base + span(last->bytes)) /* where the next block will come */
+        end -= huge_page;
+    if (first < end)
+        (void)madvise((void *)first, end - first, MADV_DONTNEED);
+}
+
 /* large: what is known of a large block comes in huge pages, which costs a fraction of the page faults. */
 static void large(void *from, size_t bytes)
 {
@@ -277,7 +306,7 @@ cue_error cue_mem_free(void *pointer)
     b->freed_at = ++releases;
     used_bytes -= (b->bytes + CHARGE_BYTES - 1) / CHARGE_BYTES * CHARGE_BYTES;
     mark(b, CUE_STATE_FREED, false, false);
-    drop_pages(b->base, b->bytes);
+    drop_block(b);
     return CUE_SUCCESS;
 }
 
