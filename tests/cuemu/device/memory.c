@@ -12,6 +12,7 @@ enum {
     ALIGN_BYTES = 256,
     GUARD_BYTES = 256, /* between allocations: an access just past the end hits nobody */
     PAGE_BYTES = 4096,
+    HUGE_PAGE_BYTES = 2 << 20,
     REST_FACTOR = 4,    /* address space over modelled memory */
     CHARGE_BYTES = 512, /* an allocation costs a multiple of this, as on the real allocator */
 };
@@ -199,52 +200,47 @@ static block *take(size_t bytes)
     return insert_block(rested.base, bytes);
 }
 
-/* drop_pages: gives whole pages of a range back to the system; they read as zeros again. */
-static void drop_pages(void *from, size_t bytes)
+/* advise_pages: of the pages of this size that lie in a range as a whole. */
+static void advise_pages(const void *from, const void *end, uintptr_t page, int advice)
 {
-    uintptr_t first = ((uintptr_t)from + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
-    uintptr_t end = ((uintptr_t)from + bytes) / PAGE_BYTES * PAGE_BYTES;
-    if (first < end)
-        (void)madvise((void *)first, end - first, MADV_DONTNEED);
+    uintptr_t first = ((uintptr_t)from + page - 1) / page * page, last = (uintptr_t)end / page * page;
+    if (first < last)
+        (void)madvise((void *)first, last - first, advice);
 }
 
-/* drop_block: gives back the pages of a block that was freed. Without a key they are huge (take_key), and one that is
- * dropped in part falls apart into small ones, all of which each mprotect goes through: so those are dropped that no
- * live block touches, and none will soon. */
+static uint8_t *end_of(const block *b)
+{
+    return b->base + b->bytes;
+}
+
+/* drop_block: gives back the pages of a block that was freed; they read as zeros again. Without a key they are huge
+ * (take_key), and one that is dropped in part falls apart into small ones, all of which each mprotect goes through: so
+ * those go that lie between the live blocks on both sides, or before the place of the next one. */
 static void drop_block(const block *freed)
 {
-    const uintptr_t huge_page = (uintptr_t)2 << 20;
     if (key >= 0) {
-        drop_pages(freed->base, freed->bytes);
+        advise_pages(freed->base, end_of(freed), PAGE_BYTES, MADV_DONTNEED);
         return;
     }
-    const block *last = &blocks[block_count - 1];
-    uintptr_t first = (uintptr_t)freed->base / huge_page * huge_page;
-    uintptr_t end = ((uintptr_t)freed->base + freed->bytes + huge_page - 1) / huge_page * huge_page;
-    for (const block *b = freed; b > blocks && (uintptr_t)b[-1].base + b[-1].bytes > first; b--)
-        if (b[-1].live) {
-            first = ((uintptr_t)b[-1].base + b[-1].bytes + huge_page - 1) / huge_page * huge_page;
-            break;
-        }
-    for (const block *b = freed; b < last && (uintptr_t)b[1].base < end; b++)
-        if (b[1].live) {
-            end = (uintptr_t)b[1].base / huge_page * huge_page;
-            break;
-        }
-    if (end > (uintptr_t)last->base + span(last->bytes)) /* where the next block will come */
-        end -= huge_page;
-    if (first < end)
-        (void)madvise((void *)first, end - first, MADV_DONTNEED);
+    const block *last = &blocks[block_count - 1], *before = freed, *after = freed;
+    const uint8_t *from = freed->base - arena.base > HUGE_PAGE_BYTES ? freed->base - HUGE_PAGE_BYTES : arena.base;
+    const uint8_t *end = end_of(freed) + HUGE_PAGE_BYTES;
+    while (before > blocks && !before->live && end_of(before) > from)
+        before--;
+    while (after < last && !after->live && after->base < end)
+        after++;
+    if (before->live && end_of(before) > from)
+        from = end_of(before);
+    const uint8_t *bound = after->live ? after->base : last->base + span(last->bytes);
+    advise_pages(from, bound < end ? bound : end, HUGE_PAGE_BYTES, MADV_DONTNEED);
 }
 
 /* large: what is known of a large block comes in huge pages, which costs a fraction of the page faults. */
 static void large(void *from, size_t bytes)
 {
-    enum { WORTH_IT = 4 << 20, HUGE_PAGE = 2 << 20 };
-    uintptr_t first = ((uintptr_t)from + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-    uintptr_t end = ((uintptr_t)from + bytes) / HUGE_PAGE * HUGE_PAGE;
-    if (bytes >= WORTH_IT && first < end)
-        (void)madvise((void *)first, end - first, MADV_HUGEPAGE);
+    enum { WORTH_IT = 4 << 20 };
+    if (bytes >= WORTH_IT)
+        advise_pages(from, (uint8_t *)from + bytes, HUGE_PAGE_BYTES, MADV_HUGEPAGE);
 }
 
 static void clear_cells(cue_cell *cells, size_t first, size_t count)
@@ -257,7 +253,7 @@ static void clear_cells(cue_cell *cells, size_t first, size_t count)
     size_t per_page = PAGE_BYTES / sizeof *cells + 1;
     memset(cells + first, 0, per_page * sizeof *cells);
     memset(cells + first + count - per_page, 0, per_page * sizeof *cells);
-    drop_pages(cells + first, count * sizeof *cells);
+    advise_pages(cells + first, cells + first + count, PAGE_BYTES, MADV_DONTNEED);
 }
 
 /* mark: state of all bytes of a block, and no access records. */
