@@ -116,16 +116,12 @@ Test(block_backward, of_every_backend_is_within_the_bound_of_the_closed_form_for
     }
 }
 
-/* As in test_block_forward: shapes at which a thread of cuda takes several rounds of rows, the last of them in part. */
 Test(block_backward, of_every_backend_is_within_the_bound_of_the_closed_form_for_several_rounds_of_rows)
 {
     for (int t = 0; bpt_target_at(t); ++t) {
         bpt_device *device = bpt_open(bpt_target_at(t), 2);
         for (int way = 0; way < 3 && bpt_has_blocks(device, "block_backward"); ++way) {
-            bpt_shape shape = way == BP_NORM_LAYER ? (bpt_shape){517, 1, 1021} : (bpt_shape){41, 1, 8225};
-            bpt_block block = bpt_block_way(way, shape, BP_ACTIVATION_RELU);
-            block.in_place = true;
-            block.starts_anywhere = way != BP_NORM_LAYER, block.extra = 1;
+            bpt_block block = bpt_block_rounds(way);
             judge(device, &block, 99);
             bpt_clean();
         }

@@ -72,8 +72,8 @@ int64_t bpi_cuda_blocks_of(int64_t count);
  * BPI_CUDA_SPLIT_BYTES. 1: it is not worth cutting, or `rows` can't be cut into equal parts. */
 enum { BPI_CUDA_SPLIT_TILES = 128, BPI_CUDA_SPLIT_ROWS = 256, BPI_CUDA_SPLIT_BYTES = 64 << 20 };
 int64_t bpi_cuda_split_of(int64_t rows, int64_t inputs, int64_t outputs);
-size_t bpi_cuda_split_bytes(int64_t rows, int64_t inputs,
-                            int64_t outputs); /* of the parts, for so many rows or fewer */
+/* Of the parts, for so many rows or fewer. */
+size_t bpi_cuda_split_bytes(int64_t rows, int64_t inputs, int64_t outputs);
 
 /* Row length of partial column sums, in elements. */
 int64_t bpi_cuda_sums_ld(int64_t cols);

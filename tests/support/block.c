@@ -43,6 +43,17 @@ bpt_block bpt_block_way(int way, bpt_shape shape, bp_activation activation)
     return block;
 }
 
+bpt_block bpt_block_rounds(int way)
+{
+    bool in_registers = way == BP_NORM_LAYER;
+    bpt_shape shape = in_registers ? (bpt_shape){517, 1, 1021} : (bpt_shape){41, 1, 8225};
+    bpt_block block = bpt_block_way(way, shape, BP_ACTIVATION_RELU);
+    block.in_place = true;
+    block.starts_anywhere = !in_registers;
+    block.extra = 1;
+    return block;
+}
+
 int64_t bpt_block_groups(const bpt_block *block)
 {
     return block->spec.norm == BP_NORM_NONE ? 0 : block->spec.norm == BP_NORM_BATCH ? block->cols : block->rows;

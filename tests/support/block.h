@@ -48,6 +48,9 @@ bool bpt_has_blocks(const bpt_device *device, const char *test);
  * activation are the caller's. */
 enum { BPT_BLOCK_WAYS = 24 };
 bpt_block bpt_block_way(int way, bpt_shape shape, bp_activation activation);
+/* The same for the first three ways, one of each norm, of a shape at which a thread of cuda takes several rounds of
+ * rows, the last of them in part: of single elements where rows start anywhere, and of rows in registers. */
+bpt_block bpt_block_rounds(int way);
 
 int64_t bpt_block_groups(const bpt_block *block);
 const char *bpt_block_words(const bpt_block *block); /* for messages; a static buffer */
