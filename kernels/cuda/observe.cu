@@ -1,5 +1,7 @@
 /* observe.cu: what an observed step is looked at for: units that are off, and sums by tensor of the gradients and of
  * what the update did. The contract: ops.h observe_units, observe_gradients, observe_update. */
+#include <stddef.h>
+
 #include "kernels/cuda/block_sum.cuh"
 #include "kernels/cuda/pass.cuh"
 #include "kernels/math/clip.h"
@@ -164,32 +166,79 @@ struct move_look {
     }
 };
 
-/* Walks over the whole array as square_sums does, tensor by tensor: pieces [tensors, gridDim.x]. A thread's place moves
- * on through all tensors, as they follow one another without a gap; a block that has nothing in a tensor leaves 0. */
+/* The block's part, which its first thread has left, by 5 lanes: one would take a sector for each of its words. All
+ * threads of the block call it. */
+__device__ __forceinline__ void put_part(const tensor_part &part, tensor_part *to)
+{
+    constexpr int WORDS = 5;
+    static_assert(sizeof part == WORDS * sizeof(int64_t), "first, second, largest, zeros, nonfinite");
+    if (threadIdx.x >= BPI_CUDA_WARP)
+        return;
+    __syncwarp();
+    const int64_t words[WORDS] = {__double_as_longlong(part.first), __double_as_longlong(part.second),
+                                  __double_as_longlong(part.largest), part.zeros, part.nonfinite};
+    int64_t mine = words[0];
+#pragma unroll
+    for (int w = 1; w < WORDS; ++w)
+        mine = (int)threadIdx.x == w ? words[w] : mine;
+    if (threadIdx.x < WORDS)
+        reinterpret_cast<int64_t *>(to)[threadIdx.x] = mine;
+}
+
+/* How a block walks: rows of 4 elements a thread, one for each block in turn. */
+struct block_walk {
+    int64_t row, step, start;
+
+    /* Whether a row of the block has elements of a tensor. */
+    __device__ __forceinline__ bool meets(int64_t offset, int64_t end) const
+    {
+        const int64_t rows_before = offset < start + row ? 0 : (offset - start - row) / step + 1;
+        return start + rows_before * step < end;
+    }
+};
+
+__device__ __forceinline__ block_walk walk_of(int64_t block, int64_t blocks)
+{
+    const int64_t row = 4 * BPI_CUDA_THREADS;
+    return {row, blocks * row, block * row};
+}
+
+/* Walks over the whole array as square_sums does, tensor by tensor: pieces [tensors, gridDim.x], of the tensors that
+ * the block meets. A thread's place moves on through all of them, as they follow one another without a gap. The block
+ * reads the ranges once, RANGES at a time, as words of which neighbouring threads take neighbouring ones. */
 template <typename LOOK>
 __device__ __forceinline__ void walk(LOOK &look, const bpi_observed_range *ranges, int64_t tensors, tensor_part *pieces)
 {
+    constexpr int RANGES = BPI_CUDA_THREADS / 2;
     __shared__ tensor_part scratch[BPI_CUDA_THREADS];
-    const int64_t row = 4 * BPI_CUDA_THREADS, step = (int64_t)gridDim.x * row, block = (int64_t)blockIdx.x * row;
-    int64_t at = block + 4 * (int64_t)threadIdx.x;
+    __shared__ int64_t words[2 * RANGES]; /* offset, count, offset, ... */
+    static_assert(sizeof *ranges == 2 * sizeof *words && offsetof(bpi_observed_range, count) == sizeof *words, "words");
+    const block_walk here = walk_of(blockIdx.x, gridDim.x);
+    const int64_t *const all = reinterpret_cast<const int64_t *>(ranges);
+    int64_t at = here.start + 4 * (int64_t)threadIdx.x;
     for (int64_t t = 0; t < tensors; ++t) {
-        const int64_t offset = ranges[t].offset, end = offset + ranges[t].count;
-        const int64_t rows_before = offset < block + row ? 0 : (offset - block - row) / step + 1;
-        const bool any = block + rows_before * step < end; /* the same in all threads of the block */
+        const int k = (int)(t % RANGES);
+        if (k == 0) {
+            __syncthreads(); /* the ranges before are done with */
+            if (2 * t + threadIdx.x < 2 * tensors)
+                words[threadIdx.x] = all[2 * t + threadIdx.x];
+            __syncthreads();
+        }
+        const int64_t offset = words[2 * k], end = offset + words[2 * k + 1];
+        if (!here.meets(offset, end)) /* the same in all threads of the block */
+            continue;
         tensor_part mine = {};
-        for (; any && at < end; at += step)
+        for (; at < end; at += here.step)
             look.take(at, mine);
-        if (any)
-            mine = sum_of_parts(mine, scratch);
-        if (threadIdx.x == 0)
-            pieces[t * gridDim.x + blockIdx.x] = mine;
+        sum_of_parts(mine, scratch);
+        put_part(scratch[0], &pieces[t * gridDim.x + blockIdx.x]);
     }
 }
 
 /* gradient_sums: what square_sums does, with the same bits, and partial sums by tensor.
  * grid   (bpi_cuda_blocks_of count), block (256): a warp reads 512 neighbouring bytes
- * moves  reads 4 count bytes, writes 16 + 40 tensors a block; shared 10 KiB + 4 KiB; bound by memory, with many small
- *        tensors by the tree that each of them takes
+ * moves  reads 4 count bytes, and 16 tensors a block, writes 16 a block, and 40 for each tensor that it meets; shared
+ *        12 KiB + 4 KiB; bound by memory, with many small tensors by the tree that each of them takes
  * order  a thread's elements in ascending order, threads by a tree: fixed by count and the tensors' sizes
  * edges  tensors begin and end on quads */
 BPI_CUDA_KERNEL gradient_sums(gradient_look look, const bpi_observed_range *ranges, int64_t tensors,
@@ -208,23 +257,28 @@ BPI_CUDA_KERNEL gradient_sums(gradient_look look, const bpi_observed_range *rang
 }
 
 /* move_sums: partial sums by tensor of squares of parameters before an update, and of what it added to them.
- * grid, block, order, edges as gradient_sums; moves: reads 8 count bytes, writes 40 tensors a block; shared 10 KiB */
+ * grid, block, order, edges as gradient_sums; moves: reads 8 count bytes, and 16 tensors a block, writes 40 for each
+ * tensor that a block meets; shared 12 KiB */
 BPI_CUDA_KERNEL move_sums(move_look look, const bpi_observed_range *ranges, int64_t tensors, tensor_part *pieces)
 {
     walk(look, ranges, tensors, pieces);
 }
 
-/* tensor_finish: a tensor's sums out of those of the blocks.
+/* tensor_finish: a tensor's sums out of those of the blocks that met it.
  * grid   (tensors), block (256): a thread takes every 256th block
- * moves  40 bytes a block and tensor; shared 10 KiB; small beside the pass before it
+ * moves  40 bytes of each of these blocks; shared 10 KiB; small beside the pass before it
  * order  each thread from its first on, then a tree: fixed by the number of blocks
  * edges  fewer blocks than threads: the others add 0 */
-template <bool MOVES> BPI_CUDA_KERNEL tensor_finish(const tensor_part *pieces, int64_t blocks, bpi_tensor_sums *sums)
+template <bool MOVES>
+BPI_CUDA_KERNEL tensor_finish(const tensor_part *pieces, const bpi_observed_range *ranges, int64_t blocks,
+                              bpi_tensor_sums *sums)
 {
     __shared__ tensor_part scratch[BPI_CUDA_THREADS];
+    const int64_t offset = ranges[blockIdx.x].offset, end = offset + ranges[blockIdx.x].count;
     tensor_part part = {};
     for (int64_t b = threadIdx.x; b < blocks; b += BPI_CUDA_THREADS)
-        add(part, pieces[blockIdx.x * blocks + b]);
+        if (walk_of(b, blocks).meets(offset, end))
+            add(part, pieces[blockIdx.x * blocks + b]);
     part = sum_of_parts(part, scratch);
     if (threadIdx.x != 0)
         return;
@@ -255,7 +309,8 @@ extern "C" cudaError_t bpi_cuda_run_gradient_sums(cudaStream_t stream, const bpi
     const cudaError_t code = cudaGetLastError();
     if (code != cudaSuccess)
         return code;
-    tensor_finish<false><<<(unsigned)args->tensors, BPI_CUDA_THREADS, 0, stream>>>(pieces, blocks, args->sums);
+    tensor_finish<false>
+        <<<(unsigned)args->tensors, BPI_CUDA_THREADS, 0, stream>>>(pieces, args->ranges, blocks, args->sums);
     return cudaGetLastError();
 }
 
@@ -269,6 +324,7 @@ extern "C" cudaError_t bpi_cuda_run_move_sums(cudaStream_t stream, const float *
     const cudaError_t code = cudaGetLastError();
     if (code != cudaSuccess)
         return code;
-    tensor_finish<true><<<(unsigned)args->tensors, BPI_CUDA_THREADS, 0, stream>>>(pieces, blocks, args->sums);
+    tensor_finish<true>
+        <<<(unsigned)args->tensors, BPI_CUDA_THREADS, 0, stream>>>(pieces, args->ranges, blocks, args->sums);
     return cudaGetLastError();
 }

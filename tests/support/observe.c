@@ -5,10 +5,11 @@
 
 int64_t bpt_tensors_of(const bpt_device *device, int64_t more, bpi_observed_range ranges[BPT_TENSORS])
 {
-    static const int64_t units[BPT_TENSORS] = {4099, 1, 2, 4093, 8192, 1, 16, 15001, 3};
+    static const int64_t units[] = {4099, 1, 2, 4093, 8192, 1, 16, 15001, 3};
     int64_t count = 0;
     for (int t = 0; t < BPT_TENSORS; ++t) {
-        ranges[t] = (bpi_observed_range){count, units[t] * device->backend->traits.alignment};
+        int64_t size = t < (int)(sizeof units / sizeof *units) ? units[t] : 1 + t % 5;
+        ranges[t] = (bpi_observed_range){count, size * device->backend->traits.alignment};
         count += ranges[t].count;
     }
     ranges[BPT_TENSORS - 1].count += more;

@@ -4,8 +4,9 @@
 
 #include "support/update.h"
 
-/* The tensors of `bpt_tensors_of`: sizes around the places where backends cut arrays. */
-enum { BPT_TENSORS = 9 };
+/* The tensors of `bpt_tensors_of`: sizes around the places where backends cut arrays, and small ones, more than cuda
+ * reads the ranges of at once. */
+enum { BPT_TENSORS = 140 };
 
 /* Sizes that are multiples of the alignment, the last one by `more` larger; the number of all elements. */
 int64_t bpt_tensors_of(const bpt_device *device, int64_t more, bpi_observed_range ranges[BPT_TENSORS]);
