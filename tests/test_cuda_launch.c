@@ -14,12 +14,8 @@ static bool power_of_two(int value)
     return value > 0 && (value & (value - 1)) == 0;
 }
 
-typedef bpi_cuda_pass pass_function(int64_t rows, int64_t cols, int width);
-
-/* Its shape, for which it is returned. */
-static bpi_cuda_pass check_pass(pass_function *pass_of, int64_t rows, int64_t cols, int width)
+static void check_pass(bpi_cuda_pass pass, int64_t rows, int64_t cols, int width)
 {
-    bpi_cuda_pass pass = pass_of(rows, cols, width);
     cr_assert(pass.width == width && pass.lanes * pass.groups == BPI_CUDA_THREADS);
     cr_assert(power_of_two(pass.lanes) && power_of_two(pass.groups) && pass.lanes <= 32);
     int64_t reach = pass.tiles * pass.lanes * width;
@@ -28,7 +24,6 @@ static bpi_cuda_pass check_pass(pass_function *pass_of, int64_t rows, int64_t co
     cr_assert(pass.slices * pass.slice_rows >= rows && (pass.slices - 1) * pass.slice_rows < rows,
               "[%lld,%lld] width %d: slices", (long long)rows, (long long)cols, width);
     cr_assert(pass.slices <= 65535 && pass.tiles <= INT32_MAX);
-    return pass;
 }
 
 static size_t floats(int64_t rows_of_sums, int64_t cols)
@@ -42,9 +37,10 @@ Test(cuda_launch, a_pass_covers_each_row_and_column_once_within_the_limits)
         for (int c = 0; c < SIZES; c++)
             for (int width = 1; width <= 8; width = width == 1 ? 4 : 2 * width) {
                 int64_t rows = sizes[r], cols = sizes[c];
-                bpi_cuda_pass pass = check_pass(bpi_cuda_pass_of, rows, cols, width);
+                bpi_cuda_pass pass = bpi_cuda_pass_of(rows, cols, width);
+                check_pass(pass, rows, cols, width);
                 cr_assert_leq(floats(pass.slices, cols), bpi_cuda_pass_bytes(rows, cols));
-                check_pass(bpi_cuda_load_pass_of, rows, cols, width);
+                check_pass(bpi_cuda_load_pass_of(rows, cols, width), rows, cols, width);
             }
 }
 
@@ -53,34 +49,56 @@ Test(cuda_launch, the_passes_of_a_block_cover_each_row_and_column_once_and_their
 {
     for (int r = 0; r < SIZES; r++)
         for (int c = 0; c < SIZES; c++)
-            for (int width = 1; width <= 4; width += 3) {
-                int64_t rows = sizes[r], cols = sizes[c];
-                size_t bytes = bpi_cuda_block_bytes(rows, cols);
-                bpi_cuda_pass pass = check_pass(bpi_cuda_block_pass_of, rows, cols, width);
-                cr_assert_leq(2 * floats(pass.slices + 1, cols), bytes);
-                pass = check_pass(bpi_cuda_moments_pass_of, rows, cols, width);
-                cr_assert_leq(4 * floats(pass.slices, cols), bytes);
-            }
+            for (int width = 1; width <= 4; width += 3)
+                for (size_t element_bytes = 2; element_bytes <= 4; element_bytes += 2) {
+                    int64_t rows = sizes[r], cols = sizes[c];
+                    size_t bytes = bpi_cuda_block_bytes(rows, cols);
+                    bpi_cuda_pass pass = bpi_cuda_block_pass_of(rows, cols, width, bpi_cuda_slice_rows(element_bytes));
+                    check_pass(pass, rows, cols, width);
+                    cr_assert_leq(2 * floats(pass.slices + 1, cols), bytes);
+                    cr_assert_leq(4 * floats(pass.slices, cols), bytes);
+                }
+}
+
+/* A thread has a whole round of rows where there are as many, and tiles are no wider than that asks for; there are
+ * blocks for 128 multiprocessors where there are elements for them, and slices are long where there are more. */
+Test(cuda_launch, a_pass_fills_the_device_with_the_longest_slices_that_do)
+{
+    for (int64_t rows = 1; rows <= 1 << 20; rows *= 2)
+        for (int64_t cols = 32; cols <= 1 << 20; cols *= 2) {
+            bpi_cuda_pass pass = bpi_cuda_block_pass_of(rows, cols, 4, bpi_cuda_slice_rows(4));
+            int64_t blocks = pass.tiles * pass.slices;
+            cr_assert_eq(pass.lanes, rows >= 128 ? 8 : rows >= 64 && cols >= 64 ? 16 : cols >= 128 ? 32 : cols / 4);
+            cr_assert(rows * cols < 1 << 20 || blocks >= BPI_CUDA_FILLING_GRID, "[%lld,%lld]: %lld blocks",
+                      (long long)rows, (long long)cols, (long long)blocks);
+            cr_assert(pass.slices == 1 || pass.slice_rows >= 128 || blocks <= BPI_CUDA_FILLING_GRID);
+            cr_assert(pass.slices == 1 || blocks <= BPI_CUDA_BLOCK_GRID);
+        }
+    cr_expect_eq(bpi_cuda_block_pass_of(1024, 1024, 4, bpi_cuda_slice_rows(4)).slices, 8, "128 rows in f32");
+    cr_expect_eq(bpi_cuda_block_pass_of(1024, 1024, 4, bpi_cuda_slice_rows(2)).slices, 4, "256 in bf16");
+    cr_expect_eq(bpi_cuda_pass_of(1024, 1024, 1).lanes, 32, "single elements: 32 neighbours");
+    cr_expect_eq(bpi_cuda_load_pass_of(1024, 1024, 4).lanes, 32, "an index is read once a tile: wide ones");
 }
 
 /* What is no long row is in the registers of its team, a cell of `width` columns in each thread. */
 Test(cuda_launch, teams_cover_each_row_once_and_their_sums_fit)
 {
-    static const int64_t least_rows[] = {BPI_CUDA_TEAM_ROWS_FORWARD, BPI_CUDA_TEAM_ROWS_BACKWARD};
     for (int r = 0; r < SIZES; r++)
         for (int c = 0; c < SIZES; c++)
             for (int width = 1; width <= 4; width += 3)
-                for (int direction = 0; direction < 2; direction++) {
+                for (size_t element_bytes = 2; element_bytes <= 4; element_bytes += 2) {
                     int64_t rows = sizes[r], cols = sizes[c];
-                    bpi_cuda_teams teams = bpi_cuda_teams_of(rows, cols, width, least_rows[direction]);
+                    bpi_cuda_teams teams = bpi_cuda_teams_of(rows, cols, width, bpi_cuda_team_rows(element_bytes));
                     cr_assert(teams.width == width && teams.lanes * teams.groups == BPI_CUDA_THREADS);
                     cr_assert(power_of_two(teams.lanes) && teams.lanes <= BPI_CUDA_THREADS);
-                    cr_assert(teams.long_rows || (int64_t)teams.lanes * width >= cols);
+                    cr_assert(power_of_two(teams.cells) && teams.cells <= BPI_CUDA_ROWS_IN_FLIGHT);
+                    cr_assert(teams.lanes >= BPI_CUDA_ROWS_IN_FLIGHT && (teams.cells == 1 || teams.groups == 1));
+                    cr_assert(teams.long_rows || (int64_t)teams.lanes * teams.cells * width >= cols);
+                    cr_assert_eq(teams.long_rows, width == 1 || cols > 4096);
                     cr_assert(!teams.long_rows || teams.groups == 1, "a long row is the whole block's");
                     cr_assert(teams.slices * teams.slice_rows >= rows && (teams.slices - 1) * teams.slice_rows < rows);
                     cr_assert_leq(teams.slices, BPI_CUDA_LARGEST_GRID);
-                    if (direction == 1)
-                        cr_assert_leq(3 * floats(teams.slices, cols), bpi_cuda_block_bytes(rows, cols));
+                    cr_assert_leq(3 * floats(teams.slices, cols), bpi_cuda_block_bytes(rows, cols));
                 }
 }
 

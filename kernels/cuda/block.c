@@ -35,7 +35,7 @@ static bp_status statistics(bpi_cuda *cuda, const bpi_block_args *args, int widt
     }
     assert(u.rows >= 2 && bpi_cuda_block_bytes(u.rows, u.cols) <= cuda->workspace_bytes);
     bpi_type type = cuda->backend.traits.activation_type;
-    bpi_cuda_pass pass = bpi_cuda_moments_pass_of(u.rows, u.cols, width);
+    bpi_cuda_pass pass = bpi_cuda_block_pass_of(u.rows, u.cols, width, bpi_cuda_slice_rows(bpi_type_bytes(type)));
     BPI_CUDA_TRY(cuda->backend.error,
                  bpi_cuda_run_batch_norm_statistics(cuda->lanes[0], pass, type, args, cuda->workspace));
     return BP_STATUS_OK;
@@ -51,13 +51,13 @@ bp_status bpi_cuda_block_forward(bpi_backend *backend, const bpi_block_args *arg
     int width = width_of(matrices, 4, vectors, args->spec.norm == BP_NORM_BATCH ? 5 : 3);
     if (args->spec.norm == BP_NORM_LAYER) {
         assert(args->mean && args->inv_std && args->gamma && args->beta);
-        bpi_cuda_teams teams = bpi_cuda_teams_of(u.rows, u.cols, width, BPI_CUDA_TEAM_ROWS_FORWARD);
+        bpi_cuda_teams teams = bpi_cuda_teams_of(u.rows, u.cols, width, bpi_cuda_team_rows(bpi_type_bytes(type)));
         BPI_CUDA_TRY(backend->error, bpi_cuda_run_layer_norm(cuda->lanes[0], teams, type, args));
         return BP_STATUS_OK;
     }
     if (args->spec.norm == BP_NORM_BATCH)
         BPI_TRY(statistics(cuda, args, width));
-    bpi_cuda_pass pass = bpi_cuda_block_pass_of(u.rows, u.cols, width);
+    bpi_cuda_pass pass = bpi_cuda_block_pass_of(u.rows, u.cols, width, bpi_cuda_slice_rows(bpi_type_bytes(type)));
     BPI_CUDA_TRY(backend->error, bpi_cuda_run_block_forward(cuda->lanes[0], pass, type, args));
     return BP_STATUS_OK;
 }
@@ -74,11 +74,11 @@ bp_status bpi_cuda_block_backward(bpi_backend *backend, const bpi_block_grad_arg
     assert(args->spec.norm == BP_NORM_NONE || (args->d_gamma && args->d_beta));
     assert(bpi_cuda_block_bytes(u.rows, u.cols) <= cuda->workspace_bytes);
     if (args->spec.norm == BP_NORM_LAYER) {
-        bpi_cuda_teams teams = bpi_cuda_teams_of(u.rows, u.cols, width, BPI_CUDA_TEAM_ROWS_BACKWARD);
+        bpi_cuda_teams teams = bpi_cuda_teams_of(u.rows, u.cols, width, bpi_cuda_team_rows(bpi_type_bytes(type)));
         BPI_CUDA_TRY(backend->error, bpi_cuda_run_layer_norm_grad(cuda->lanes[0], teams, type, args, cuda->workspace));
         return BP_STATUS_OK;
     }
-    bpi_cuda_pass pass = bpi_cuda_block_pass_of(u.rows, u.cols, width);
+    bpi_cuda_pass pass = bpi_cuda_block_pass_of(u.rows, u.cols, width, bpi_cuda_slice_rows(bpi_type_bytes(type)));
     if (args->spec.norm == BP_NORM_BATCH) {
         BPI_CUDA_TRY(backend->error,
                      bpi_cuda_run_batch_norm_backward(cuda->lanes[0], pass, type, args, cuda->workspace));

@@ -71,12 +71,22 @@ static inline dropout_scalars dropout_of(const bpi_block_spec &spec, const bpi_d
     return d;
 }
 
+/* The stream of this step and layer. Lane 0 reads the step for its warp, all lanes of which call it. */
+__device__ __forceinline__ uint64_t dropout_stream(const dropout_scalars &d)
+{
+    if (!(d.kept > 0.0f))
+        return 0;
+    const unsigned thread = threadIdx.y * blockDim.x + threadIdx.x;
+    const long long mine = thread % BPI_CUDA_WARP == 0 ? d.key.state->step : 0;
+    return (uint64_t)__shfl_sync(0xffffffffu, mine, 0) << 16 | d.key.layer;
+}
+
 /* One bit for each of W neighbouring elements, the lowest for the first: 1 where it is kept. With W = 4 one Philox
  * block. Called in loops that are not unrolled: bits take no room, and its ten rounds stand in a kernel once. */
 template <int W>
-__device__ __forceinline__ uint32_t kept_bits(const dropout_scalars &d, int64_t row, int64_t o, int64_t cols)
+__device__ __forceinline__ uint32_t kept_bits(const dropout_scalars &d, uint64_t stream, int64_t row, int64_t o,
+                                              int64_t cols)
 {
-    const uint64_t stream = (uint64_t)d.key.state->step << 16 | d.key.layer;
     const uint64_t index = (uint64_t)(d.key.first_row + row) * (uint64_t)((cols + 3) / 4) + (uint64_t)o / 4;
     const bpi_philox_block block = bpi_philox(d.key.seed, stream, index);
     uint32_t bits = 0;
@@ -88,13 +98,13 @@ __device__ __forceinline__ uint32_t kept_bits(const dropout_scalars &d, int64_t 
 
 /* The same for ROWS rows first, first + step, ..., W bits a row. */
 template <int W, int ROWS>
-__device__ __forceinline__ uint32_t kept_rows(const dropout_scalars &d, int64_t first, int64_t step, int64_t o,
-                                              int64_t cols)
+__device__ __forceinline__ uint32_t kept_rows(const dropout_scalars &d, uint64_t stream, int64_t first, int64_t step,
+                                              int64_t o, int64_t cols)
 {
     uint32_t kept = 0;
 #pragma unroll 1
     for (int k = 0; d.kept > 0.0f && k < ROWS; ++k)
-        kept |= kept_bits<W>(d, first + k * step, o, cols) << W * k;
+        kept |= kept_bits<W>(d, stream, first + k * step, o, cols) << W * k;
     return kept;
 }
 
@@ -191,25 +201,41 @@ __device__ __forceinline__ void add_bias(bpi_cuda_cells<W> &u, const void *bias,
         u.v[i] = bias ? u.v[i] + shift.v[i] : u.v[i];
 }
 
-/* The first N of these row vectors, for the columns of a bpi_cuda_pass: group g of the block reads vector g, and all
- * take it from shared memory. A pass has 8 groups or more. NULL: 0. All threads of the block call it. */
+/* N row vectors for the columns of a thread, each read once by the block: group n reads vector n, `read(n)`, and all
+ * take it from shared memory. A block has 8 groups or more. All of its threads call it; neighbouring threads write
+ * neighbouring banks, and groups read the same words. */
+template <int W, int N, typename Read>
+__device__ __forceinline__ void share_vectors(Read read, bpi_cuda_cells<W> (&cells)[N])
+{
+    static_assert(N <= BPI_CUDA_THREADS / BPI_CUDA_WARP, "a group for every vector");
+    __shared__ __align__(16) float staged[N * BPI_CUDA_WARP * W];
+    const int lanes = (int)blockDim.x, lane = (int)threadIdx.x, group = (int)threadIdx.y;
+    const int at = (group * lanes + lane) * W;
+    if (group < N)
+        write_cells<W>(staged, at, at + W, read(group));
+    __syncthreads();
+#pragma unroll
+    for (int n = 0; n < N; ++n) {
+        const int from = (n * lanes + lane) * W;
+        cells[n] = read_cells<W>(staged, from, from + W);
+    }
+}
+
+/* The first N of these, columns o .. of a bpi_cuda_pass. NULL: 0. */
 template <int W, int N, int M>
 __device__ __forceinline__ void read_vectors(const void *const (&vectors)[M], int64_t o, int64_t cols,
                                              bpi_cuda_cells<W> (&cells)[N])
 {
-    static_assert(N <= M && N <= BPI_CUDA_THREADS / BPI_CUDA_WARP, "a group for every vector");
-    __shared__ __align__(16) float staged[N][BPI_CUDA_WARP * W];
-    const void *mine = nullptr;
+    static_assert(N <= M, "vectors to read");
+    share_vectors<W>(
+        [&](int group) {
+            const void *mine = nullptr;
 #pragma unroll
-    for (int n = 0; n < N; ++n)
-        mine = threadIdx.y == n ? vectors[n] : mine;
-    const int64_t at = (int64_t)threadIdx.x * W;
-    if (threadIdx.y < N)
-        write_cells<W>(staged[threadIdx.y], at, at + W, o < cols ? read_vector<W>(mine, o, cols) : bpi_cuda_cells<W>{});
-    __syncthreads();
-#pragma unroll
-    for (int n = 0; n < N; ++n)
-        cells[n] = read_cells<W>(staged[n], at, at + W);
+            for (int n = 0; n < N; ++n)
+                mine = group == n ? vectors[n] : mine;
+            return read_vector<W>(mine, o, cols);
+        },
+        cells);
 }
 
 /* ---- norm ---- */

@@ -42,10 +42,11 @@ __device__ __forceinline__ void to_argument(const backward_work &work, uint32_t 
 
 /* block_backward: delta and the column sums of it (PLAIN); the column sums of dL/dy xhat and of dL/dy (SUMS); with the
  * means m and n of these, delta = gamma inv_std (dL/dy - n - xhat m) (APPLY).
- * grid   (tiles, slices) of bpi_cuda_block_pass_of, block (lanes, groups): a warp reads 32 W neighbouring elements
+ * grid   (tiles, slices) of bpi_cuda_block_pass_of, block (lanes, groups): 8 lanes read 32 neighbouring elements
  * moves  reads tBO bytes each of d_out and d_out_skip, uBO of u with a norm or where f' is taken from it, and of a
  *        where f' is taken from that; writes tBO each of delta and d_skip (read too where it adds), and 4 slices O;
- *        SUMS writes 8 slices O and nothing else; u and t = 4 or 2 of U and T; shared 7.5 KiB; bound by memory
+ *        SUMS writes 8 slices O and nothing else; reads 4 slices O of each of up to 7 row vectors; u and t = 4 or 2 of
+ *        U and T; shared 7.5 KiB; bound by memory
  * order  a thread adds its rows from the first on, a block its groups by a tree: fixed by (B, O); no atomics
  * edges  O not a multiple of 4: the last thread of a row takes single elements; idle lanes add 0 and write nothing */
 template <stage S, int W, typename U, typename T> BPI_CUDA_KERNEL block_backward(backward_work work)
@@ -55,10 +56,11 @@ template <stage S, int W, typename U, typename T> BPI_CUDA_KERNEL block_backward
     const derivative_source source = work.source;
     const bpi_cuda_place place = place_of<W>(args.u.rows, work.slice_rows);
     const int64_t o = place.column, cols = args.u.cols;
-    const void *const sources[] = {args.bias, args.mean,     args.inv_std, args.gamma,
-                                   args.beta, work.means[0], work.means[1]};
+    const void *const beta = source == FROM_ARGUMENT ? args.beta : nullptr;
+    const void *const sources[] = {args.bias, args.mean, args.inv_std, args.gamma, beta, work.means[0], work.means[1]};
     bpi_cuda_cells<W> vector[vectors_of(S)], products = {}, errors = {};
     read_vectors<W>(sources, o, cols, vector);
+    const uint64_t stream = dropout_stream(work.drop);
     for (int64_t first = place.first; o < cols && first < place.end; first += ROWS * place.step) {
         rows_back<W, ROWS> rows = {};
         bpi_cuda_stored<W, U> u[ROWS] = {}, saved[ROWS] = {};
@@ -73,7 +75,7 @@ template <stage S, int W, typename U, typename T> BPI_CUDA_KERNEL block_backward
             if (source == FROM_A)
                 saved[k] = read_row<W, U>(args.a, row, o, cols);
         }
-        const uint32_t kept = kept_rows<W, ROWS>(work.drop, first, place.step, o, cols);
+        const uint32_t kept = kept_rows<W, ROWS>(work.drop, stream, first, place.step, o, cols);
 #pragma unroll
         for (int k = 0; k < ROWS; ++k) {
             rows.u[k] = cells_of(u[k]);

@@ -3,9 +3,9 @@
 #include "kernels/cuda/block.cuh"
 
 /* block_forward: out = dropout(f(y)) + skip, y = gamma (u - mean) inv_std + beta with BATCH, else u.
- * grid   (tiles, slices) of bpi_cuda_block_pass_of, block (lanes, groups): a warp reads 32 W neighbouring elements
+ * grid   (tiles, slices) of bpi_cuda_block_pass_of, block (lanes, groups): 8 lanes read 32 neighbouring elements
  * moves  reads uBO bytes, and tBO of skip; writes uBO of a and uBO of out where it is another, u and t = 4 or 2 of U
- *        and T; shared 2.5 KiB for what a column has once; bound by memory
+ *        and T; reads 4 slices O of the bias, or 20 with BATCH; shared 2.5 KiB for these; bound by memory
  * order  element by element
  * edges  O not a multiple of 4: the last thread of a row takes single elements; idle lanes stay for the one barrier */
 template <bool BATCH, int W, typename U, typename T> BPI_CUDA_KERNEL block_forward(forward_work work)
@@ -18,6 +18,7 @@ template <bool BATCH, int W, typename U, typename T> BPI_CUDA_KERNEL block_forwa
     const void *const sources[] = {args.bias, args.mean, args.inv_std, args.gamma, args.beta};
     bpi_cuda_cells<W> vector[BATCH ? BETA + 1 : MEAN];
     read_vectors<W>(sources, o, cols, vector);
+    const uint64_t stream = dropout_stream(work.drop);
     if (o >= cols)
         return;
     for (int64_t first = place.first; first < place.end; first += ROWS * place.step) {
@@ -30,7 +31,7 @@ template <bool BATCH, int W, typename U, typename T> BPI_CUDA_KERNEL block_forwa
                 u[k] = read_row<W, U>(args.u, first + k * place.step, o, cols);
                 skip[k] = read_row<W, T>(args.skip, first + k * place.step, o, cols);
             }
-        const uint32_t kept = kept_rows<W, ROWS>(work.drop, first, place.step, o, cols);
+        const uint32_t kept = kept_rows<W, ROWS>(work.drop, stream, first, place.step, o, cols);
 #pragma unroll
         for (int k = 0; k < ROWS; ++k) {
             y[k] = cells_of(u[k]);

@@ -46,8 +46,9 @@ __device__ __forceinline__ void put_moments(moments_block<W> &block, int64_t col
 
 /* column_moments: sums and sums of squares of u about its first row, which is near the mean where rows are alike, so
  * that nothing cancels: see docs/numerics.md#block_forward.
- * grid   (tiles, slices) of bpi_cuda_moments_pass_of, block (lanes, groups): a warp reads 32 W neighbouring elements
- * moves  reads uBO bytes, u = 4 or 2 of U, writes 16 slices O; shared 16 KiB; bound by memory
+ * grid   (tiles, slices) of bpi_cuda_block_pass_of, block (lanes, groups): 8 lanes read 32 neighbouring elements
+ * moves  reads uBO bytes, u = 4 or 2 of U, and 4 + u slices O of row vectors, writes 16 slices O; shared 17.3 KiB;
+ *        bound by memory
  * order  a thread adds its rows from the first on, a block its groups by a tree: fixed by (B, O); no atomics
  * edges  O not a multiple of 4: the last thread of a row takes single elements; idle lanes add 0 and write nothing;
  *        |u - first row| above 1.8e19: infinite, as in every f32 norm */
@@ -58,12 +59,16 @@ BPI_CUDA_KERNEL column_moments(bpi_matrix u, const float *bias, double *partials
     const bpi_cuda_place place = place_of<W>(u.rows, slice_rows);
     const int64_t o = place.column, cols = u.cols;
     exact_sum sums[W] = {}, squares[W] = {};
-    bpi_cuda_cells<W> shift = {}, about = {};
-    if (o < cols) {
-        shift = read_vector<W>(bias, o, cols);
-        about = cells_of(read_row<W, U>(u, 0, o, cols));
-        add_bias<W>(about, bias, shift);
-    }
+    enum { BIAS, FIRST_ROW, VECTORS };
+    bpi_cuda_cells<W> vector[VECTORS];
+    share_vectors<W>(
+        [&](int group) {
+            return group == BIAS ? read_vector<W>(bias, o, cols) : cells_of(read_row<W, U>(u, 0, o, cols));
+        },
+        vector);
+    const bpi_cuda_cells<W> shift = vector[BIAS];
+    bpi_cuda_cells<W> about = vector[FIRST_ROW];
+    add_bias<W>(about, bias, shift);
     for (int64_t first = place.first; o < cols && first < place.end; first += BPI_CUDA_ROWS_IN_FLIGHT * place.step) {
         bpi_cuda_stored<W, U> read[BPI_CUDA_ROWS_IN_FLIGHT];
 #pragma unroll

@@ -32,57 +32,81 @@ static int64_t slices_up_to(int64_t rows, int64_t round, int64_t most_slices)
     return clamp(divide_up(rows, round), 1, most_slices);
 }
 
+/* A tile of four elements or more is 8 lanes wide, 128 bytes of a row (64 of four in bf16), as long as the rows fill a
+ * round of such blocks: the narrower a tile, the longer the slices of as many blocks, and the fewer readings of what a
+ * column has once, and sums of it. */
+static int lanes_of_pass(int64_t rows, int64_t cols, int width, int narrowest)
+{
+    int most = BPI_CUDA_WARP;
+    while (width > 1 && most > narrowest && rows * most >= 2 * BPI_CUDA_THREADS * BPI_CUDA_ROWS_IN_FLIGHT)
+        most /= 2;
+    return lanes_for(divide_up(cols, width), most);
+}
+
 static int64_t pass_round(const bpi_cuda_pass *pass)
 {
     return (int64_t)pass->groups * BPI_CUDA_ROWS_IN_FLIGHT;
 }
 
-static int64_t pass_most(const bpi_cuda_pass *pass, int64_t largest_grid)
+/* Blocks for all multiprocessors, or slices of least_rows where that makes more of them. */
+static int64_t pass_most(const bpi_cuda_pass *pass, int64_t rows, int64_t least_rows, int64_t largest_grid)
 {
-    return clamp(largest_grid / pass->tiles, 1, largest_grid);
+    int64_t long_enough = rows / least_rows, filling = BPI_CUDA_FILLING_GRID / pass->tiles;
+    return clamp(long_enough > filling ? long_enough : filling, 1, clamp(largest_grid / pass->tiles, 1, largest_grid));
 }
 
-static bpi_cuda_pass pass_of(int64_t rows, int64_t cols, int width, int64_t largest_grid)
+/* How a pass is cut. */
+typedef struct pass_cut {
+    int narrowest;
+    int64_t least_rows, largest_grid;
+} pass_cut;
+
+static bpi_cuda_pass pass_of(int64_t rows, int64_t cols, int width, pass_cut by)
 {
     bpi_cuda_pass pass;
     pass.width = width;
-    pass.lanes = lanes_for(divide_up(cols, width), BPI_CUDA_WARP);
+    pass.lanes = lanes_of_pass(rows, cols, width, by.narrowest);
     pass.groups = BPI_CUDA_THREADS / pass.lanes;
     pass.tiles = divide_up(cols, (int64_t)pass.lanes * width);
-    pass.slice_rows = rows_of_slice(rows, pass_round(&pass), pass_most(&pass, largest_grid));
+    pass.slice_rows = rows_of_slice(rows, pass_round(&pass), pass_most(&pass, rows, by.least_rows, by.largest_grid));
     pass.slices = divide_up(rows, pass.slice_rows);
     return pass;
 }
 
-static int64_t pass_slices_up_to(int64_t rows, int64_t cols, int width, int64_t largest_grid)
+/* Fewer rows than a round of narrow tiles have one slice or two: wider tiles take over where they do not fill one. */
+static int64_t pass_slices_up_to(int64_t rows, int64_t cols, int width, pass_cut by)
 {
-    bpi_cuda_pass pass = pass_of(rows, cols, width, largest_grid);
-    return slices_up_to(rows, pass_round(&pass), pass_most(&pass, largest_grid));
+    bpi_cuda_pass pass = pass_of(rows, cols, width, by);
+    int64_t wide = clamp(divide_up(rows, BPI_CUDA_THREADS / BPI_CUDA_WARP * BPI_CUDA_ROWS_IN_FLIGHT), 1, 2);
+    int64_t narrow = slices_up_to(rows, pass_round(&pass), pass_most(&pass, rows, by.least_rows, by.largest_grid));
+    return wide > narrow ? wide : narrow;
 }
+
+static const pass_cut plain_pass = {8, 128, BPI_CUDA_LARGEST_GRID};
 
 bpi_cuda_pass bpi_cuda_pass_of(int64_t rows, int64_t cols, int width)
 {
-    return pass_of(rows, cols, width, BPI_CUDA_LARGEST_GRID);
+    return pass_of(rows, cols, width, plain_pass);
 }
 
 bpi_cuda_pass bpi_cuda_load_pass_of(int64_t rows, int64_t cols, int width)
 {
-    return pass_of(rows, cols, width, BPI_CUDA_LOAD_GRID);
+    return pass_of(rows, cols, width, (pass_cut){BPI_CUDA_WARP, 1, BPI_CUDA_LOAD_GRID});
 }
 
-bpi_cuda_pass bpi_cuda_block_pass_of(int64_t rows, int64_t cols, int width)
+static pass_cut block_pass(int64_t least_rows)
 {
-    return pass_of(rows, cols, width, BPI_CUDA_BLOCK_GRID);
+    return (pass_cut){8, least_rows, BPI_CUDA_BLOCK_GRID};
 }
 
-bpi_cuda_pass bpi_cuda_moments_pass_of(int64_t rows, int64_t cols, int width)
+bpi_cuda_pass bpi_cuda_block_pass_of(int64_t rows, int64_t cols, int width, int64_t least_rows)
 {
-    return pass_of(rows, cols, width, BPI_CUDA_MOMENTS_GRID);
+    return pass_of(rows, cols, width, block_pass(least_rows));
 }
 
 static int64_t teams_round(const bpi_cuda_teams *teams)
 {
-    return teams->long_rows ? 1 : (int64_t)teams->groups * BPI_CUDA_ROWS_IN_FLIGHT;
+    return teams->long_rows ? 1 : (int64_t)teams->groups * BPI_CUDA_ROWS_IN_FLIGHT / teams->cells;
 }
 
 static int64_t teams_most(int64_t rows, int64_t least_rows)
@@ -90,14 +114,19 @@ static int64_t teams_most(int64_t rows, int64_t least_rows)
     return clamp(divide_up(rows, least_rows), BPI_CUDA_TEAM_GRID, BPI_CUDA_LARGEST_GRID);
 }
 
+/* A team has a lane for each of the rows that it takes at once, which moves that row's statistics. */
 bpi_cuda_teams bpi_cuda_teams_of(int64_t rows, int64_t cols, int width, int64_t least_rows)
 {
     bpi_cuda_teams teams;
-    int64_t cells = divide_up(cols, width);
+    int64_t cells = divide_up(cols, width), least_lanes = BPI_CUDA_ROWS_IN_FLIGHT;
     teams.width = width;
-    teams.lanes = lanes_for(width == 1 ? BPI_CUDA_THREADS : cells, BPI_CUDA_THREADS);
+    teams.lanes = lanes_for(width == 1            ? BPI_CUDA_THREADS
+                            : cells > least_lanes ? cells
+                                                  : least_lanes,
+                            BPI_CUDA_THREADS);
     teams.groups = BPI_CUDA_THREADS / teams.lanes;
-    teams.long_rows = width == 1 || cells > teams.lanes;
+    teams.cells = lanes_for(divide_up(cells, teams.lanes), BPI_CUDA_ROWS_IN_FLIGHT);
+    teams.long_rows = width == 1 || cells > (int64_t)teams.lanes * teams.cells;
     teams.slice_rows = rows_of_slice(rows, teams_round(&teams), teams_most(rows, least_rows));
     teams.slices = divide_up(rows, teams.slice_rows);
     return teams;
@@ -175,7 +204,7 @@ size_t bpi_cuda_pass_bytes(int64_t rows, int64_t cols)
 {
     int64_t most = 0;
     for (int width = 1; width <= 8; width = width == 1 ? 4 : 2 * width) {
-        int64_t slices = pass_slices_up_to(rows, cols, width, BPI_CUDA_LARGEST_GRID);
+        int64_t slices = pass_slices_up_to(rows, cols, width, plain_pass);
         most = slices > most ? slices : most;
     }
     return (size_t)(most * bpi_cuda_sums_ld(cols)) * sizeof(float);
@@ -190,11 +219,11 @@ static size_t larger(size_t a, size_t b)
  * three floats for a slice of teams. */
 static size_t block_bytes_at(int64_t rows, int64_t cols, int width)
 {
-    int64_t ld = bpi_cuda_sums_ld(cols), moments = pass_slices_up_to(rows, cols, width, BPI_CUDA_MOMENTS_GRID);
-    int64_t slices = pass_slices_up_to(rows, cols, width, BPI_CUDA_BLOCK_GRID);
-    int64_t teams = teams_slices_up_to(rows, cols, width, BPI_CUDA_TEAM_ROWS_BACKWARD);
-    size_t sums = larger((size_t)(2 * (slices + 1)), (size_t)(3 * teams));
-    return larger((size_t)(2 * moments * ld) * sizeof(double), sums * (size_t)ld * sizeof(float));
+    int64_t ld = bpi_cuda_sums_ld(cols);
+    int64_t slices = pass_slices_up_to(rows, cols, width, block_pass(bpi_cuda_slice_rows(sizeof(float))));
+    int64_t teams = teams_slices_up_to(rows, cols, width, bpi_cuda_team_rows(sizeof(float)));
+    size_t moments = (size_t)(2 * slices) * sizeof(double), sums = (size_t)(2 * (slices + 1)) * sizeof(float);
+    return (size_t)ld * larger(larger(moments, sums), (size_t)(3 * teams) * sizeof(float));
 }
 
 size_t bpi_cuda_block_bytes(int64_t rows, int64_t cols)

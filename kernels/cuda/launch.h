@@ -17,9 +17,9 @@ enum {
     BPI_CUDA_ROWS_IN_FLIGHT = 4,  /* rows that a thread loads before it works on the first */
     BPI_CUDA_BLOCK_ROWS = 2,      /* the same where a row is of several arrays */
     BPI_CUDA_LARGEST_GRID = 1024, /* blocks over which a sum or a pass is cut: 8 on each of 128 multiprocessors */
+    BPI_CUDA_FILLING_GRID = 128,  /* blocks that leave few multiprocessors idle, where the matrix is large enough */
     BPI_CUDA_LOAD_GRID = 128,     /* blocks of a load, each of which reads the statistics of its columns */
     BPI_CUDA_BLOCK_GRID = 512,    /* of passes that read several row vectors first: more rows for each reading */
-    BPI_CUDA_MOMENTS_GRID = 256,  /* of the pass that leaves 16 bytes a column and slice */
     BPI_CUDA_TEAM_GRID = 128,     /* of kernels that take whole rows, until a slice is long enough */
     BPI_CUDA_ROW_LIMIT = 1024,    /* columns of a loss whose sums fit the shared memory of a block */
     BPI_CUDA_ROW_KEPT = 8         /* times `width` columns that a thread of the loss keeps in registers */
@@ -36,21 +36,34 @@ typedef struct bpi_cuda_pass {
 bpi_cuda_pass bpi_cuda_pass_of(int64_t rows, int64_t cols, int width);
 bpi_cuda_pass bpi_cuda_load_pass_of(int64_t rows, int64_t cols, int width); /* in fewer slices */
 
-/* The same for a block's passes, and for the statistics of a batch norm: fewer, longer slices. */
-bpi_cuda_pass bpi_cuda_block_pass_of(int64_t rows, int64_t cols, int width);
-bpi_cuda_pass bpi_cuda_moments_pass_of(int64_t rows, int64_t cols, int width);
+/* Rows that a slice should have before there are more of them than fill the device: 512 bytes of a column of each array
+ * of elements of so many bytes. A slice reads up to 7 row vectors in f32, 28 bytes of a column, against 3 arrays or
+ * more: 1.8 %; or 20 bytes against 2. */
+static inline int64_t bpi_cuda_slice_rows(size_t element_bytes)
+{
+    return 512 / (int64_t)element_bytes;
+}
+
+/* The same for the passes of a block and the statistics of a batch norm: slices have least_rows, bpi_cuda_slice_rows or
+ * more. */
+bpi_cuda_pass bpi_cuda_block_pass_of(int64_t rows, int64_t cols, int width, int64_t least_rows);
 
 /* A layer norm: a row belongs to a team of `lanes` threads, groups teams in a block, grid (1, slices). A thread has
- * `width` columns of each row; a long row, and any at width 1, is the whole block's, which takes it in several goes. */
+ * `width` neighbouring columns of each row, `cells` times over; a long row, and any at width 1, is the whole block's,
+ * which takes it in several goes. */
 typedef struct bpi_cuda_teams {
     int width, lanes, groups;
+    int cells; /* 1, 2 or BPI_CUDA_ROWS_IN_FLIGHT, and as many fewer rows at once */
     bool long_rows;
     int64_t slices, slice_rows;
 } bpi_cuda_teams;
 
-/* least_rows: what a slice should have before there are more than BPI_CUDA_TEAM_GRID of them. Forward leaves nothing
- * but its rows, backward three sums a column and slice. */
-enum { BPI_CUDA_TEAM_ROWS_FORWARD = 16, BPI_CUDA_TEAM_ROWS_BACKWARD = 64 };
+/* What a slice should have before there are more than BPI_CUDA_TEAM_GRID of them: 3 row vectors, 12 bytes of a column,
+ * against 256 of each of 2 arrays or more: 2.3 %. */
+static inline int64_t bpi_cuda_team_rows(size_t element_bytes)
+{
+    return 256 / (int64_t)element_bytes;
+}
 bpi_cuda_teams bpi_cuda_teams_of(int64_t rows, int64_t cols, int width, int64_t least_rows);
 
 /* A loss: a row belongs to `lanes` threads, `width` neighbouring columns at a time; groups rows at once in a block;

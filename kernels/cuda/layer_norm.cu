@@ -7,14 +7,6 @@ __device__ __forceinline__ float inv_std_of(float squares, int64_t cols, double 
     return 1.0f / sqrtf(squares / (float)cols + (float)epsilon);
 }
 
-__device__ __forceinline__ void put_statistics(const bpi_block_args &args, int64_t row, float mean, float inv_std)
-{
-    if (threadIdx.x > 0)
-        return;
-    static_cast<float *>(args.mean)[row] = mean;
-    static_cast<float *>(args.inv_std)[row] = inv_std;
-}
-
 /* The sum of the W columns from o on, or of their squared distances to the mean, over those that are in the row. */
 template <int W> __device__ __forceinline__ float sum_of(const bpi_cuda_cells<W> &cells, int64_t o, int64_t cols)
 {
@@ -48,62 +40,71 @@ __device__ __forceinline__ void to_argument(bpi_cuda_cells<W> &u, float mean, fl
 
 /* layer_norm: mean and inv_std of every row, out = dropout(f(gamma (u - mean) inv_std + beta)) + skip.
  * grid   (1, slices) of bpi_cuda_teams_of, block (lanes, groups): a warp reads 128 neighbouring elements of a row
- * moves  reads uBO bytes, and tBO of skip; writes uBO of a, uBO of out where it is another, 8B; u and t = 4 or 2 of U
- *        and T; bound by memory
+ * moves  reads uBO bytes, and tBO of skip, and 12 slices O of row vectors; writes uBO of a, uBO of out where it is
+ *        another, 8B; u and t = 4 or 2 of U and T; shared 6 KiB; bound by memory
  * order  a thread adds its columns from the first on, a team its threads by a tree: fixed by O; no atomics
  * edges  O not a multiple of 4: the last thread of a row takes single elements; rows beyond the end: their threads take
- *        part in the sums with nothing; |u - mean| above 1.8e19: infinite, as in every f32 norm */
-template <typename U, typename T> BPI_CUDA_KERNEL layer_norm(forward_work work)
+ *        part in the sums with nothing; |u - mean| above 1.8e19: infinite, as in every f32 norm
+ * One block is said to do where a row is of several cells a thread, whose vectors take more than 128 registers. */
+template <int CELLS, typename U, typename T>
+static __global__ void __launch_bounds__(BPI_CUDA_THREADS, CELLS > 1 ? 1 : 2) layer_norm(forward_work work)
 {
-    constexpr int W = 4, ROWS = BPI_CUDA_ROWS_IN_FLIGHT;
+    using shape = team_shape<CELLS>;
+    constexpr int W = shape::W, PLACES = shape::PLACES, ROWS = shape::ROWS;
     const bpi_block_args &args = work.args;
-    const int64_t cols = args.u.cols, o = (int64_t)threadIdx.x * W, step = blockDim.y;
-    const bool inside = o < cols;
+    const int64_t cols = args.u.cols;
     const team_place place = team_place_of(args.u.rows, work.slice_rows);
-    bpi_cuda_cells<W> gamma = {}, beta = {}, shift = {};
-    if (inside) {
-        gamma = read_vector<W>(args.gamma, o, cols);
-        beta = read_vector<W>(args.beta, o, cols);
-        shift = read_vector<W>(args.bias, o, cols);
-    }
-    for (int64_t round = place.begin; round < place.end; round += ROWS * step) {
-        const int64_t first = round + threadIdx.y;
-        bpi_cuda_stored<W, U> read[ROWS] = {};
-        bpi_cuda_stored<W, T> skip[ROWS] = {};
-        bpi_cuda_cells<W> u[ROWS];
-        float mean[ROWS], squares[ROWS];
+    enum { BIAS, GAMMA, BETA, VECTORS };
+    const void *const sources[VECTORS] = {args.bias, args.gamma, args.beta};
+    bpi_cuda_cells<W> vector[VECTORS][CELLS];
+    read_vectors_of_team<CELLS>(sources, cols, vector);
+    const uint64_t stream = dropout_stream(work.drop);
+    for (int64_t round = place.begin; round < place.end; round += shape::step()) {
+        const int64_t first = shape::first(round);
+        bpi_cuda_stored<W, U> read[PLACES] = {};
+        bpi_cuda_stored<W, T> skip[PLACES] = {};
+        bpi_cuda_cells<W> u[PLACES];
+        float mean[ROWS] = {}, squares[ROWS] = {};
 #pragma unroll
-        for (int k = 0; k < ROWS; ++k)
-            if (inside && first + k * step < place.end) {
-                read[k] = read_row<W, U>(args.u, first + k * step, o, cols);
-                skip[k] = read_row<W, T>(args.skip, first + k * step, o, cols);
+        for (int p = 0; p < PLACES; ++p) {
+            const int64_t row = first + shape::row(p), o = shape::column(p % CELLS);
+            if (o < cols && row < place.end) {
+                read[p] = read_row<W, U>(args.u, row, o, cols);
+                skip[p] = read_row<W, T>(args.skip, row, o, cols);
             }
+        }
 #pragma unroll
-        for (int k = 0; k < ROWS; ++k) {
-            u[k] = cells_of(read[k]);
-            add_bias<W>(u[k], args.bias, shift);
-            mean[k] = sum_of<W>(u[k], o, cols);
+        for (int p = 0; p < PLACES; ++p) {
+            u[p] = cells_of(read[p]);
+            add_bias<W>(u[p], args.bias, vector[BIAS][p % CELLS]);
+            mean[shape::row(p)] += sum_of<W>(u[p], shape::column(p % CELLS), cols);
         }
         team_sum(mean);
 #pragma unroll
-        for (int k = 0; k < ROWS; ++k) {
+        for (int k = 0; k < ROWS; ++k)
             mean[k] /= (float)cols;
-            squares[k] = squares_of<W>(u[k], mean[k], o, cols);
-        }
-        team_sum(squares);
-        const uint32_t kept = kept_rows<W, ROWS>(work.drop, first, step, o, cols);
 #pragma unroll
-        for (int k = 0; k < ROWS; ++k) {
-            const float inv_std = inv_std_of(squares[k], cols, args.spec.norm_epsilon);
-            if (first + k * step < place.end)
-                put_statistics(args, first + k * step, mean[k], inv_std);
-            to_argument<W>(u[k], mean[k], inv_std, gamma, beta);
-        }
-        activate(args.spec, u);
+        for (int p = 0; p < PLACES; ++p)
+            squares[shape::row(p)] += squares_of<W>(u[p], mean[shape::row(p)], shape::column(p % CELLS), cols);
+        team_sum(squares);
+        float inv_std[ROWS];
 #pragma unroll
         for (int k = 0; k < ROWS; ++k)
-            if (inside && first + k * step < place.end)
-                put_outputs<W, U>(work, first + k * step, o, kept >> W * k, u[k], skip[k]);
+            inv_std[k] = inv_std_of(squares[k], cols, args.spec.norm_epsilon);
+        write_of_rows(args.mean, first, place.end, mean);
+        write_of_rows(args.inv_std, first, place.end, inv_std);
+        const uint32_t kept = shape::kept(work.drop, stream, first, cols);
+#pragma unroll
+        for (int p = 0; p < PLACES; ++p)
+            to_argument<W>(u[p], mean[shape::row(p)], inv_std[shape::row(p)], vector[GAMMA][p % CELLS],
+                           vector[BETA][p % CELLS]);
+        activate(args.spec, u);
+#pragma unroll
+        for (int p = 0; p < PLACES; ++p) {
+            const int64_t row = first + shape::row(p), o = shape::column(p % CELLS);
+            if (o < cols && row < place.end)
+                put_outputs<W, U>(work, row, o, kept >> W * p, u[p], skip[p]);
+        }
     }
 }
 
@@ -117,6 +118,7 @@ template <int W, typename U, typename T> BPI_CUDA_KERNEL layer_norm_long(forward
     const bpi_block_args &args = work.args;
     const int64_t cols = args.u.cols, begin = (int64_t)threadIdx.x * W, step = (int64_t)blockDim.x * W;
     const team_place place = team_place_of(args.u.rows, work.slice_rows);
+    const uint64_t stream = dropout_stream(work.drop);
     const auto read_u = [&](int64_t row, int64_t o) {
         bpi_cuda_cells<W> u = cells_of(read_row<W, U>(args.u, row, o, cols));
         add_bias<W>(u, args.bias, read_vector<W>(args.bias, o, cols));
@@ -131,12 +133,13 @@ template <int W, typename U, typename T> BPI_CUDA_KERNEL layer_norm_long(forward
         for (int64_t o = begin; o < cols; o += step)
             squares[0] += squares_of<W>(read_u(row, o), mean[0], o, cols);
         team_sum(squares);
-        const float inv_std = inv_std_of(squares[0], cols, args.spec.norm_epsilon);
-        put_statistics(args, row, mean[0], inv_std);
+        const float inv_std[1] = {inv_std_of(squares[0], cols, args.spec.norm_epsilon)};
+        write_of_rows(args.mean, row, place.end, mean);
+        write_of_rows(args.inv_std, row, place.end, inv_std);
         for (int64_t o = begin; o < cols; o += step) {
             bpi_cuda_cells<W> cells[1] = {read_u(row, o)};
-            const uint32_t kept = kept_rows<W, 1>(work.drop, row, 0, o, cols);
-            to_argument<W>(cells[0], mean[0], inv_std, read_vector<W>(args.gamma, o, cols),
+            const uint32_t kept = kept_rows<W, 1>(work.drop, stream, row, 0, o, cols);
+            to_argument<W>(cells[0], mean[0], inv_std[0], read_vector<W>(args.gamma, o, cols),
                            read_vector<W>(args.beta, o, cols));
             activate(args.spec, cells);
             put_outputs<W, U>(work, row, o, kept, cells[0], read_row<W, T>(args.skip, row, o, cols));
@@ -155,7 +158,11 @@ extern "C" cudaError_t bpi_cuda_run_layer_norm(cudaStream_t stream, bpi_cuda_tea
         using T = typename K::error;
         if (teams.long_rows)
             layer_norm_long<K::width, U, T><<<grid, block, 0, stream>>>(work);
+        else if (teams.cells == 1)
+            layer_norm<1, U, T><<<grid, block, 0, stream>>>(work);
+        else if (teams.cells == 2)
+            layer_norm<2, U, T><<<grid, block, 0, stream>>>(work);
         else
-            layer_norm<U, T><<<grid, block, 0, stream>>>(work);
+            layer_norm<4, U, T><<<grid, block, 0, stream>>>(work);
     });
 }

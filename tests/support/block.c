@@ -137,7 +137,10 @@ static bpt_matrix outputs(bpt_device *device, const bpt_block *block, int64_t ex
 /* Leading dimensions that differ from array to array. */
 static int64_t extra_of(const bpt_device *device, const bpt_block *block, int64_t more)
 {
-    return (block->extra + more) * (block->starts_anywhere ? 1 : device->backend->traits.alignment);
+    int64_t unit = block->starts_anywhere ? 1 : device->backend->traits.alignment;
+    if (block->in_sectors)
+        unit = 32 / (int64_t)bpi_type_bytes(device->backend->traits.activation_type);
+    return (block->extra + more) * unit;
 }
 
 bpt_block_forward bpt_block_run_forward(bpt_device *device, const bpt_block *block, const bpt_block_inputs *in)

@@ -23,6 +23,7 @@ typedef struct bpt_block {
     int64_t step, first_row;
     int64_t extra;        /* of the leading dimensions */
     bool starts_anywhere; /* extra counts elements; else 16 bytes */
+    bool in_sectors;      /* extra counts sectors of 32 bytes */
 } bpt_block;
 
 typedef struct bpt_block_inputs {

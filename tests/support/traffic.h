@@ -17,5 +17,7 @@ bpt_device *bpt_open_counted(const char *entry);
 /* All launches, since the counters were reset, of the kernels whose name holds `kernel`. No bank conflicts, and at
  * least 2^21 bytes: what fewer do, nothing is said about. */
 void bpt_check_traffic(const char *kernel, bpt_limits limits);
+/* With bytes that have to be moved once more than cuemu counts as needed: the test says why. */
+void bpt_check_traffic_besides(const char *kernel, bpt_limits limits, double needed_besides);
 
 #endif
