@@ -128,6 +128,8 @@ static bool check_word(const access *a, const cue_shadow *shadow, size_t word, u
 {
     uint32_t *state = &shadow->state[word];
     bool write = a->mode != CUE_LOADS;
+    if (*state == 0 && !shadow->per_block)
+        (void)cue_mem_unfold(a->warp->block->arena->base + 4 * word);
     if ((*state >> 4 & mask) != mask) {
         report_fault(a, *state & CUE_STATE_FREED ? CUE_USE_AFTER_FREE : CUE_OUT_OF_BOUNDS, CUE_ILLEGAL_ADDRESS);
         return false;

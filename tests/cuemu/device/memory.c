@@ -15,6 +15,8 @@ enum {
     HUGE_PAGE_BYTES = 2 << 20,
     REST_FACTOR = 4,    /* address space over modelled memory */
     CHARGE_BYTES = 512, /* an allocation costs a multiple of this, as on the real allocator */
+    LARGE_BYTES = 4 << 20,
+    UNFOLDED_BYTES = 64 << 10,
 };
 
 #define ARENA_HINT 0x200000000000u
@@ -24,6 +26,7 @@ typedef struct block {
     uint8_t *base;
     size_t bytes;
     bool live, variable;
+    bool folded;       /* state that is 0 is to be made where it is asked for (cue_mem_unfold) */
     uint64_t freed_at; /* order of releases */
 } block;
 
@@ -182,6 +185,28 @@ static block *insert_block(uint8_t *base, size_t bytes)
     return &blocks[i];
 }
 
+/* advise_pages: of the pages of this size that lie in a range as a whole. */
+static void advise_pages(const void *from, const void *end, uintptr_t page, int advice)
+{
+    uintptr_t first = ((uintptr_t)from + page - 1) / page * page, last = (uintptr_t)end / page * page;
+    if (first < last)
+        (void)madvise((void *)first, last - first, advice);
+}
+
+/* clear: zeros; pages of them are given back, and read as zeros again. */
+static void clear(void *from, size_t bytes)
+{
+    enum { WORTH_DROPPING = 24 * PAGE_BYTES };
+    if (bytes < WORTH_DROPPING) {
+        memset(from, 0, bytes);
+        return;
+    }
+    uint8_t *first = from;
+    memset(first, 0, PAGE_BYTES);
+    memset(first + bytes - PAGE_BYTES, 0, PAGE_BYTES);
+    advise_pages(first, first + bytes, PAGE_BYTES, MADV_DONTNEED);
+}
+
 static block *take(size_t bytes)
 {
     size_t need = span(bytes);
@@ -196,16 +221,8 @@ static block *take(size_t bytes)
         return NULL;
     memmove(&blocks[rested.first], &blocks[rested.end], (block_count - rested.end) * sizeof *blocks);
     block_count -= rested.end - rested.first;
-    memset(arena.shadow.state + (rested.base - arena.base) / 4, 0, need / 4 * sizeof(uint32_t));
+    clear(arena.shadow.state + (rested.base - arena.base) / 4, need / 4 * sizeof(uint32_t));
     return insert_block(rested.base, bytes);
-}
-
-/* advise_pages: of the pages of this size that lie in a range as a whole. */
-static void advise_pages(const void *from, const void *end, uintptr_t page, int advice)
-{
-    uintptr_t first = ((uintptr_t)from + page - 1) / page * page, last = (uintptr_t)end / page * page;
-    if (first < last)
-        (void)madvise((void *)first, last - first, advice);
 }
 
 static uint8_t *end_of(const block *b)
@@ -238,40 +255,41 @@ static void drop_block(const block *freed)
 /* large: what is known of a large block comes in huge pages, which costs a fraction of the page faults. */
 static void large(void *from, size_t bytes)
 {
-    enum { WORTH_IT = 4 << 20 };
-    if (bytes >= WORTH_IT)
+    if (bytes >= LARGE_BYTES)
         advise_pages(from, (uint8_t *)from + bytes, HUGE_PAGE_BYTES, MADV_HUGEPAGE);
 }
 
-static void clear_cells(cue_cell *cells, size_t first, size_t count)
+/* mark: state of the bytes of a block from one on, which starts a word. */
+static void mark(const block *b, size_t from, size_t bytes, uint32_t flags, bool initialised)
 {
-    enum { WORTH_DROPPING = 4096 };
-    if (count < WORTH_DROPPING) {
-        memset(cells + first, 0, count * sizeof *cells);
-        return;
-    }
-    size_t per_page = PAGE_BYTES / sizeof *cells + 1;
-    memset(cells + first, 0, per_page * sizeof *cells);
-    memset(cells + first + count - per_page, 0, per_page * sizeof *cells);
-    advise_pages(cells + first, cells + first + count, PAGE_BYTES, MADV_DONTNEED);
-}
-
-/* mark: state of all bytes of a block, and no access records. */
-static void mark(const block *b, uint32_t flags, bool live, bool initialised)
-{
-    size_t first = (size_t)(b->base - arena.base) / 4, words = (b->bytes + 3) / 4;
-    uint32_t full = flags | (live ? (uint32_t)CUE_STATE_LIVE : 0) | (initialised ? (uint32_t)CUE_STATE_INIT : 0);
-    large(arena.shadow.state + first, words * sizeof *arena.shadow.state);
+    size_t first = (size_t)(b->base + from - arena.base) / 4, words = (bytes + 3) / 4;
+    uint32_t full = flags | (b->live ? (uint32_t)CUE_STATE_LIVE : 0) | (initialised ? (uint32_t)CUE_STATE_INIT : 0);
     for (size_t i = 0; i < words; i++)
         arena.shadow.state[first + i] = full;
-    if (b->bytes % 4 != 0) {
-        uint32_t in_block = (1u << b->bytes % 4) - 1;
+    if (bytes % 4 != 0) {
+        uint32_t in_block = (1u << bytes % 4) - 1;
         arena.shadow.state[first + words - 1] = flags | (full & (in_block | in_block << 4));
     }
-    clear_cells(arena.shadow.first, first, words);
-    clear_cells(arena.shadow.second, first, words);
-    if (live)
+}
+
+/* forget: no access records of a block. */
+static void forget(const block *b)
+{
+    size_t first = (size_t)(b->base - arena.base) / 4, words = (b->bytes + 3) / 4;
+    clear(arena.shadow.first + first, words * sizeof *arena.shadow.first);
+    clear(arena.shadow.second + first, words * sizeof *arena.shadow.second);
+    if (b->live) {
+        large(arena.shadow.state + first, words * sizeof *arena.shadow.state);
         large(arena.shadow.first + first, words * sizeof *arena.shadow.first);
+    }
+}
+
+/* fill: what memory holds that nothing wrote: NaN in every float format, -1 as an index. */
+static void fill(const block *b, size_t from, size_t bytes)
+{
+    cue_mem_unlock();
+    memset(b->base + from, 0xff, bytes);
+    cue_mem_lock();
 }
 
 cue_error cue_mem_alloc(size_t bytes, void **out)
@@ -285,12 +303,39 @@ cue_error cue_mem_alloc(size_t bytes, void **out)
     if (b == NULL)
         return CUE_OUT_OF_MEMORY;
     used_bytes += charge;
-    mark(b, 0, true, false);
+    forget(b);
+    b->folded = bytes >= LARGE_BYTES;
+    if (!b->folded) {
+        mark(b, 0, bytes, 0, false);
+        fill(b, 0, bytes);
+    }
     *out = b->base;
-    cue_mem_unlock();
-    memset(*out, 0xff, bytes); /* NaN in every float format, -1 as an index */
-    cue_mem_lock();
     return CUE_SUCCESS;
+}
+
+/* The workspaces of cuBLAS are large, are made for every context, and few of their bytes are ever touched. */
+bool cue_mem_unfold(const void *address)
+{
+    const block *b = block_at(address);
+    if (b == NULL || !b->folded || arena.shadow.state[((const uint8_t *)address - arena.base) / 4] != 0)
+        return false;
+    size_t from = (size_t)((const uint8_t *)address - b->base) / UNFOLDED_BYTES * UNFOLDED_BYTES;
+    size_t bytes = b->bytes - from < UNFOLDED_BYTES ? b->bytes - from : UNFOLDED_BYTES;
+    mark(b, from, bytes, b->live ? 0 : CUE_STATE_FREED, false);
+    if (b->live)
+        fill(b, from, bytes);
+    return true;
+}
+
+static void release(block *b)
+{
+    b->live = false;
+    b->freed_at = ++releases;
+    forget(b);
+    if (b->folded)
+        clear(arena.shadow.state + (b->base - arena.base) / 4, (b->bytes + 3) / 4 * sizeof *arena.shadow.state);
+    else
+        mark(b, 0, b->bytes, CUE_STATE_FREED, false);
 }
 
 cue_error cue_mem_free(void *pointer)
@@ -298,10 +343,8 @@ cue_error cue_mem_free(void *pointer)
     block *b = block_at(pointer);
     if (b == NULL || !b->live || b->variable || b->base != pointer)
         return CUE_INVALID_VALUE;
-    b->live = false;
-    b->freed_at = ++releases;
     used_bytes -= (b->bytes + CHARGE_BYTES - 1) / CHARGE_BYTES * CHARGE_BYTES;
-    mark(b, CUE_STATE_FREED, false, false);
+    release(b);
     drop_block(b);
     return CUE_SUCCESS;
 }
@@ -312,7 +355,8 @@ void *cue_mem_variable(size_t bytes, bool constant)
     if (b == NULL)
         cue_fatal("no address space is left for a module variable of %zu bytes", bytes);
     b->variable = true;
-    mark(b, constant ? CUE_STATE_CONST : 0, true, true);
+    forget(b);
+    mark(b, 0, b->bytes, constant ? CUE_STATE_CONST : 0, true);
     cue_mem_unlock();
     memset(b->base, 0, bytes);
     cue_mem_lock();
@@ -321,10 +365,7 @@ void *cue_mem_variable(size_t bytes, bool constant)
 
 void cue_mem_variable_free(void *base)
 {
-    block *b = block_at(base);
-    b->live = false;
-    b->freed_at = ++releases;
-    mark(b, CUE_STATE_FREED, false, false);
+    release(block_at(base));
 }
 
 void cue_mem_info(size_t *free_bytes, size_t *total_bytes)

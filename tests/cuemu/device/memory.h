@@ -17,6 +17,10 @@ typedef struct cue_arena {
 /* cue_arena_get: reserved at the first call. */
 cue_arena *cue_arena_get(void);
 
+/* cue_mem_unfold: to be asked where the state of a word of the arena is 0: true where there is one now. That of a large
+ * block, and what the block is filled with, is written at the first access, some pages at once. */
+bool cue_mem_unfold(const void *address);
+
 /* cue_mem_variable: memory of a module variable: initialised with zeros, never a leak, not counted as used. */
 void *cue_mem_variable(size_t bytes, bool constant);
 void cue_mem_variable_free(void *base);

@@ -28,6 +28,8 @@ static bool check_live(const cue_arena *a, const uint8_t *from, size_t bytes, fi
             return false;
         }
         uint32_t state = a->shadow.state[offset / 4];
+        if (state == 0 && cue_mem_unfold(from + i))
+            state = a->shadow.state[offset / 4];
         if (offset % 4 == 0 && bytes - i >= 4 && (state & CUE_STATE_LIVE) == CUE_STATE_LIVE) {
             i += 4;
             continue;

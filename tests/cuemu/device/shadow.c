@@ -51,8 +51,21 @@ static uint32_t range_end(size_t i)
     return i + 1 < range_count ? ranges[i + 1].first : next_serial;
 }
 
+/* to_front: what is in the first place goes to the second, and so on; what was in place k is lost. */
+static void to_front(cue_actor *actor, int k, cue_serials run)
+{
+    for (; k > 0; k--)
+        actor->ok[k] = actor->ok[k - 1];
+    actor->ok[0] = run;
+}
+
 bool cue_shadow_foreign_ok(cue_actor *actor, uint32_t serial)
 {
+    for (int k = 1; k < CUE_OK_RUNS; k++)
+        if (cue_serials_hold(&actor->ok[k], serial)) {
+            to_front(actor, k, actor->ok[k]);
+            return true;
+        }
     size_t here = range_of(serial);
     if (!cue_op_before(ranges[here].op, actor->op))
         return false;
@@ -63,8 +76,8 @@ bool cue_shadow_foreign_ok(cue_actor *actor, uint32_t serial)
     while (to + 1 < range_count && ranges[to + 1].first < actor->op_first && to - here < WIDEN_BY &&
            cue_op_before(ranges[to + 1].op, actor->op))
         to++;
-    actor->ok_first = ranges[from].first;
-    actor->ok_end = range_end(to) < actor->op_first ? range_end(to) : actor->op_first;
+    uint32_t end = range_end(to) < actor->op_first ? range_end(to) : actor->op_first;
+    to_front(actor, CUE_OK_RUNS - 1, (cue_serials){ranges[from].first, end});
     return true;
 }
 

@@ -33,13 +33,22 @@ typedef struct cue_shadow {
     bool per_block; /* shared memory: records of other blocks mean nothing */
 } cue_shadow;
 
+/* Serials, of first and up to end. */
+typedef struct cue_serials {
+    uint32_t first, end;
+} cue_serials;
+
+/* Words of one array remember a writer and readers that unordered operations lie between: one run of serials alone
+ * would be sought anew for nearly every word. */
+enum { CUE_OK_RUNS = 4 };
+
 /* Who accesses now. */
 typedef struct cue_actor {
     cue_op_id op;
-    uint32_t serial;           /* of the running block, or of the operation */
-    uint32_t op_first;         /* serials from here on belong to this operation */
-    uint32_t ok_first, ok_end; /* serials of other operations that are known to be ordered before this one */
-    const cue_clock *clock;    /* of the running block; NULL for a whole-range operation */
+    uint32_t serial;             /* of the running block, or of the operation */
+    uint32_t op_first;           /* serials from here on belong to this operation */
+    cue_serials ok[CUE_OK_RUNS]; /* of operations that are known to be ordered before this one; the latest first */
+    const cue_clock *clock;      /* of the running block; NULL for a whole-range operation */
     int64_t needed_read_bytes, needed_write_bytes;
 } cue_actor;
 
@@ -74,9 +83,13 @@ typedef struct cue_conflict {
 cue_conflict cue_shadow_note(const cue_shadow *shadow, size_t word, unsigned mask, bool write, uint64_t me,
                              cue_actor *actor);
 
-/* cue_shadow_foreign_ok: the record's operation is ordered before the actor's. Slow: remembers the answer as a range.
- */
+/* cue_shadow_foreign_ok: the record's operation is ordered before the actor's. Slow: remembers the answer in `ok`. */
 bool cue_shadow_foreign_ok(cue_actor *actor, uint32_t serial);
+
+static inline bool cue_serials_hold(const cue_serials *run, uint32_t serial)
+{
+    return serial - run->first < run->end - run->first;
+}
 
 /* cue_shadow_prior: nothing is wrong with the earlier record when `me` conflicts with it. */
 static inline bool cue_shadow_prior(const cue_shadow *shadow, uint64_t earlier, uint64_t me, cue_actor *actor)
@@ -86,7 +99,7 @@ static inline bool cue_shadow_prior(const cue_shadow *shadow, uint64_t earlier, 
         return (earlier ^ me) >> 24 == 0 || (earlier & me & 1) != 0 ||
                (actor->clock != NULL && cue_clock_before(actor->clock, cue_record_thread(earlier),
                                                          cue_record_stamp(earlier), cue_record_thread(me)));
-    if (earlier == 0 || shadow->per_block || (serial - actor->ok_first) < actor->ok_end - actor->ok_first)
+    if (earlier == 0 || shadow->per_block || cue_serials_hold(&actor->ok[0], serial))
         return true;
     if ((earlier & me & 1) != 0)
         return true;

@@ -103,6 +103,36 @@ Test(memory_model, ranges_are_checked_to_the_byte)
     expect_report("use-after-free");
 }
 
+/* What is known of them is written where they are touched first: at an end, in the middle, after their release. */
+Test(memory_model, large_blocks_are_checked_like_small_ones)
+{
+    enum { BYTES = (5 << 20) + 3 };
+    const size_t places[] = {0, 1 << 20, (1 << 20) + 65535, BYTES - 1};
+    char *a, byte;
+    for (int round = 0; round < 2; round++) {
+        cr_assert_eq(cue_mem_alloc(BYTES, (void **)&a), CUE_SUCCESS);
+        for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+            cr_assert_eq(cue_mem_copy(++test_last_op, &byte, a + places[i], 1, "read"), CUE_SUCCESS);
+            expect_report("uninitialised");
+            cr_assert_eq(byte, (char)0xff, "byte %zu", places[i]);
+            cr_assert_eq(cue_mem_access(++test_last_op, a + places[i], 1, CUE_WRITE, "write"), CUE_SUCCESS);
+            cr_assert_eq(cue_mem_copy(++test_last_op, &byte, a + places[i], 1, "read"), CUE_SUCCESS);
+            expect_silence();
+        }
+        cr_assert_eq(cue_mem_access(++test_last_op, a + BYTES - 1, 2, CUE_WRITE, "past it"), CUE_ILLEGAL_ADDRESS);
+        expect_report("out-of-bounds");
+        cr_assert_eq(cue_mem_access(++test_last_op, a - 1, 2, CUE_WRITE, "before it"), CUE_ILLEGAL_ADDRESS);
+        expect_report("out-of-bounds");
+        cr_assert_eq(cue_mem_free(a), CUE_SUCCESS);
+        for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+            cr_assert_eq(cue_mem_access(++test_last_op, a + places[i], 1, CUE_READ, "freed"), CUE_ILLEGAL_ADDRESS);
+            expect_report("use-after-free");
+        }
+        cr_assert_eq(cue_mem_access(++test_last_op, a + BYTES + 1, 1, CUE_READ, "past it"), CUE_ILLEGAL_ADDRESS);
+        expect_report("out-of-bounds");
+    }
+}
+
 Test(memory_model, copies_carry_what_was_never_written)
 {
     char host[8] = {0};
