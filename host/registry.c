@@ -11,14 +11,16 @@
 typedef struct backend_entry {
     const char *name;
     const bpi_ops *(*builtin)(void); /* NULL: a plug-in */
-    const char *plugin;              /* file name of the plug-in */
     bp_precision precision;          /* what DEFAULT means */
+    const char *plugin;              /* file name of the plug-in */
+    const char *made, *wants;        /* what to do where there is none, and where one can't be loaded */
 } backend_entry;
 
 static const backend_entry backends[] = {
-    {"cpu", bpi_cpu_ops, NULL, BP_PRECISION_F32},
-    {"cuda", NULL, "libbackprop_cuda.so", BP_PRECISION_F32},
-    {"reference", bpi_reference_ops, NULL, BP_PRECISION_F64},
+    {"cpu", bpi_cpu_ops, BP_PRECISION_F32, NULL, NULL, NULL},
+    {"cuda", NULL, BP_PRECISION_F32, "libbackprop_cuda.so", "a build where nvcc and cuBLAS are found makes it",
+     "install the libraries of CUDA (cudart, cuBLAS), or name their folder in LD_LIBRARY_PATH"},
+    {"reference", bpi_reference_ops, BP_PRECISION_F64, NULL, NULL, NULL},
 };
 
 enum { BACKEND_COUNT = sizeof backends / sizeof backends[0] };
@@ -77,13 +79,14 @@ static bp_status load_plugin(bp_context *context, const backend_entry *entry, co
             return plugin_ops(context, entry, library, places[i], ops);
         /* A plug-in that is there but can't be loaded: the dynamic linker names the library that it lacks. */
         if (places[i] && i < 2 && access(places[i], F_OK) == 0)
-            return BPI_FAIL(context, BP_STATUS_NOT_FOUND, "backend %s: %s can't be loaded: %s", entry->name, places[i],
-                            dlerror());
+            return BPI_FAIL(context, BP_STATUS_NOT_FOUND, "backend %s: %s can't be loaded: %s; %s", entry->name,
+                            places[i], dlerror(), entry->wants);
     }
     return BPI_FAIL(context, BP_STATUS_NOT_FOUND,
-                    "backend %s: its plug-in %s is not installed (looked in %.200s%s%.200s%sthe system's library path)",
+                    "backend %s: its plug-in %s is not installed (looked in %.200s%s%.200s%sthe system's library "
+                    "path); %s",
                     entry->name, entry->plugin, context->plugin_dir ? context->plugin_dir : "",
-                    context->plugin_dir ? ", " : "", own, own[0] ? " and " : "");
+                    context->plugin_dir ? ", " : "", own, own[0] ? " and " : "", entry->made);
 }
 
 static bp_status make(bp_context *context, const backend_entry *entry, bp_precision precision, bpi_backend **backend)
