@@ -66,18 +66,27 @@ static void same_outcome(const bpt_block *block, const outcome *got, const outco
     bpt_same_bits(got->gradients.d_b, want->gradients.d_b, block->cols, "d_b, %s, %s", what, words);
 }
 
-/* Every way at every shape; the activations take turns, so that each meets each norm. */
-static void compare_devices(bpt_device *one, bpt_device *other, const char *what)
+enum { OTHERS = 3 };
+
+/* Every way at every shape, on one device and then on up to three; the activations take turns, so that each meets each
+ * norm. */
+static void compare_devices(bpt_device *one, bpt_device *others[OTHERS], const char *const words[OTHERS])
 {
     for (int s = 0; s < SHAPES; ++s)
         for (int way = 0; way < BPT_BLOCK_WAYS; ++way) {
             bpt_block block = bpt_block_way(way, shapes[s], (bp_activation)((s + way) % BP_ACTIVATION_COUNT));
             block.spec.dropout *= block.rows * block.cols > 8 ? 1.0f : 0.0f; /* not all of a few dropped */
             bpt_block_inputs in = bpt_block_random(&one->backend->traits, &block, 41);
-            outcome want = run(one, &block, &in), got = run(other, &block, &in);
-            same_outcome(&block, &got, &want, what);
+            outcome want = run(one, &block, &in);
+            for (int k = 0; k < OTHERS && others[k]; ++k) {
+                outcome got = run(others[k], &block, &in);
+                same_outcome(&block, &got, &want, words[k]);
+            }
             bpt_clean();
         }
+    for (int k = 0; k < OTHERS && others[k]; ++k)
+        bpt_close(others[k]);
+    bpt_close(one);
 }
 
 static bpt_device *open_with(const char *set)
@@ -89,31 +98,25 @@ static bpt_device *open_with(const char *set)
 Test(cpu_block, same_bits_with_every_instruction_set)
 {
     static const char *const sets[] = {"avx2", "avx512"};
-    bpt_device *baseline = open_with("baseline");
+    bpt_device *baseline = open_with("baseline"), *others[OTHERS] = {NULL};
+    const char *words[OTHERS];
+    int count = 0;
     for (size_t i = 0; i < sizeof sets / sizeof sets[0]; ++i) {
         if (!bpi_cpu_loops_named(sets[i])) {
             cr_log_info("this machine has no %s: not compared", sets[i]);
             continue;
         }
-        bpt_device *device = open_with(sets[i]);
-        compare_devices(baseline, device, sets[i]);
-        bpt_close(device);
+        words[count] = sets[i];
+        others[count++] = open_with(sets[i]);
     }
-    bpt_close(baseline);
+    compare_devices(baseline, others, words);
 }
 
 Test(cpu_block, same_bits_for_any_number_of_threads)
 {
-    static const int threads[] = {2, 3, 7};
-    bpt_device *one = bpt_open(&cpu, 1);
-    for (size_t t = 0; t < sizeof threads / sizeof threads[0]; ++t) {
-        char words[32];
-        snprintf(words, sizeof words, "%d threads against 1", threads[t]);
-        bpt_device *device = bpt_open(&cpu, threads[t]);
-        compare_devices(one, device, words);
-        bpt_close(device);
-    }
-    bpt_close(one);
+    static const char *const words[OTHERS] = {"2 threads against 1", "3 threads against 1", "7 threads against 1"};
+    bpt_device *others[OTHERS] = {bpt_open(&cpu, 2), bpt_open(&cpu, 3), bpt_open(&cpu, 7)};
+    compare_devices(bpt_open(&cpu, 1), others, words);
 }
 
 /* ---- rows of more than one piece, against long double ---- */

@@ -28,10 +28,12 @@ SHOWN_LINES = 60  # of each report
 # Options of each sanitizer; the user's own come first. allocator_may_return_null: a test asks for more memory than
 # there is and expects NULL. ignore_noninstrumented_modules: oneDNN and the OpenMP runtime are not compiled for the thread
 # sanitizer; what our code does between them is, and the runtime's tool libarcher tells it about forks and barriers.
+# atexit_sleep_ms: a process with a second thread waits that long at its end for races with what runs then; its own 1000
+# were most of the time of the stage.
 SANITIZERS = {
     "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:allocator_may_return_null=1",
     "UBSAN_OPTIONS": "print_stacktrace=1",
-    "TSAN_OPTIONS": "ignore_noninstrumented_modules=1:allocator_may_return_null=1",
+    "TSAN_OPTIONS": "ignore_noninstrumented_modules=1:allocator_may_return_null=1:atexit_sleep_ms=20",
     "LSAN_OPTIONS": "",
 }
 VALGRIND = ["valgrind", "--quiet", "--trace-children=yes", "--leak-check=full", "--num-callers=24"]

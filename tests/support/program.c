@@ -48,6 +48,7 @@ static pid_t launch(bpt_line *line, int64_t file_bytes, FILE *out, FILE *err)
     if (process > 0)
         return process;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    signal(SIGINT, SIG_DFL); /* a shell's background jobs inherit that it is ignored, which the program leaves so */
     FILE *nothing = fopen("/dev/null", "r+");
     if (!nothing || dup2(fileno(nothing), 0) < 0 || dup2(fileno(out), 1) < 0 || dup2(fileno(err), 2) < 0)
         _exit(126);
