@@ -1,4 +1,5 @@
-"""An installed copy is enough to build the example: by CMake's find_package, and by pkg-config; and it can be moved."""
+"""An installed copy runs, and is enough to build the example, by CMake's find_package and by pkg-config, in C and in C++;
+and it can be moved."""
 import os
 import pathlib
 import shutil
@@ -14,6 +15,25 @@ project(embedding LANGUAGES C)
 find_package(backprop 0.1 REQUIRED)
 add_executable(example {EXAMPLE})
 target_link_libraries(example PRIVATE backprop::backprop)
+"""
+CXX_PROGRAM = """#include <backprop/backprop.h>
+#include <cstdio>
+int main()
+{
+    bp_model_options network = {};
+    network.inputs = 4;
+    network.layers = "3:relu,2";
+    bp_context *context = nullptr;
+    bp_model *model = nullptr;
+    int failed = bp_context_create(nullptr, &context) || bp_model_create(context, &network, &model);
+    if (failed)
+        std::printf("%s\\n", bp_last_error(context));
+    else
+        std::printf("%lld parameters\\n", (long long)bp_model_parameter_count(model));
+    bp_model_destroy(model);
+    bp_context_destroy(context);
+    return failed;
+}
 """
 
 
@@ -45,6 +65,10 @@ class InstallTest(unittest.TestCase):
         linked = run("ldd", program, env=environment)
         self.assertIn(str(self.library_folder()), linked)
 
+    def test_the_command_line_runs_where_it_was_installed(self):
+        environment = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
+        self.assertIn("reference", run(self.prefix / "bin" / "backprop", "info", env=environment))
+
     def test_builds_the_example_by_find_package(self):
         source = self.folder / "project"
         source.mkdir()
@@ -59,6 +83,15 @@ class InstallTest(unittest.TestCase):
         flags = run("pkg-config", "--cflags", "--libs", "backprop", env=environment).split()
         run("cc", "-std=c11", "-o", self.folder / "example", EXAMPLE, *flags)
         self.expect_runs(self.folder / "example")
+
+    @unittest.skipIf(shutil.which("c++") is None, "there is no C++ compiler")
+    def test_a_cxx_program_links(self):
+        source = self.folder / "program.cpp"
+        source.write_text(CXX_PROGRAM)
+        run("c++", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-o", self.folder / "program", source,
+            f"-I{self.prefix / 'include'}", f"-L{self.library_folder()}", "-lbackprop",
+            f"-Wl,-rpath,{self.library_folder()}")
+        self.assertEqual(run(self.folder / "program"), "23 parameters\n")
 
     def test_installs_the_public_headers_and_no_others(self):
         installed = {path.name for path in self.prefix.glob("include/**/*.h")}
