@@ -47,13 +47,16 @@ const char *fuzz_file(const uint8_t *bytes, size_t count)
     return path;
 }
 
+bool fuzz_judged(bool accepted)
+{
+    *(accepted ? &counts.accepted : &counts.refused) += 1;
+    return accepted;
+}
+
 bool fuzz_accepted(bp_status status)
 {
-    if (status == BP_STATUS_OK) {
-        counts.accepted++;
+    if (fuzz_judged(status == BP_STATUS_OK))
         return true;
-    }
-    counts.refused++;
     const char *words = bp_last_error(fuzz_context());
     fuzz_require(status == BP_STATUS_BAD_DATA || status == BP_STATUS_OUT_OF_MEMORY ||
                      status == BP_STATUS_INVALID_ARGUMENT,

@@ -24,6 +24,9 @@ void fuzz_require(bool holds, const char *what);
 /* Judges what a reader returned: OK, or a failure that may come from the bytes of a file and has words of one line. */
 bool fuzz_accepted(bp_status status);
 
+/* Counts an input as accepted or refused, and returns which. */
+bool fuzz_judged(bool accepted);
+
 /* How many inputs were accepted and refused so far. */
 typedef struct fuzz_counts {
     int64_t accepted, refused;
