@@ -11,6 +11,7 @@
 #include "json.h"
 #include "message.h"
 #include "net.h"
+#include "replace.h"
 
 /* clang-format off */
 static const option_spec bench_specs[] = {
@@ -237,6 +238,17 @@ static int write_json(bench_report *report, const char *path)
     return strcmp(path, "-") == 0 ? json_print(json_incref(report->json)) : json_write_file(report->json, path);
 }
 
+/* Whether the file can be written is told before the minutes are spent, not after. */
+static int probe_json(const char *path)
+{
+    replacement file;
+    if (!path || strcmp(path, "-") == 0)
+        return STATUS_OK;
+    TRY(replace_open(&file, path));
+    replace_abandon(&file);
+    return STATUS_OK;
+}
+
 static int run(option_set *options)
 {
     const settings *values = &options->values;
@@ -249,6 +261,8 @@ static int run(option_set *options)
                            .json = values->json_file ? json_object() : NULL,
                            .table = !values->json_file || strcmp(values->json_file, "-") != 0};
     int status = make_plan(values, &plan);
+    if (status == STATUS_OK)
+        status = probe_json(values->json_file);
     if (status == STATUS_OK && bpb_refusal())
         status =
             fail(STATUS_FAILED, "%s: its figures would mean nothing; build with cmake --preset release", bpb_refusal());

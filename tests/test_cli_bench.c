@@ -181,3 +181,11 @@ Test(cli_bench, fails_where_what_was_named_cannot_be_had)
     bpt_expect(&run, 1, "not a step worth timing", "a learning rate that explodes");
     bpt_run_free(&run);
 }
+
+Test(cli_bench, a_file_that_cannot_be_written_is_told_before_anything_is_timed)
+{
+    bpt_run run = bpt_program(TINY " --backend cpu --json none/figures.json");
+    bpt_expect(&run, 1, "cannot write none/figures.json", "a folder that is not there");
+    cr_expect_str_eq(run.out, "");
+    bpt_run_free(&run);
+}
