@@ -84,14 +84,31 @@ static int read_one(option_set *options, const char *path, const char *key, cons
     return options_set(options, index, label, text, ORIGIN_CONFIG);
 }
 
+/* Editors on Windows begin UTF-8 with a byte order mark. No other JSON begins with its first byte. */
+static void skip_mark(FILE *file)
+{
+    int first = fgetc(file);
+    if (first == 0xEF) {
+        fgetc(file);
+        fgetc(file);
+    } else if (first != EOF)
+        ungetc(first, file);
+}
+
 int config_read(option_set *options, const char *path, int slot)
 {
     FILE *file = fopen(path, "r");
     if (!file)
         return fail(STATUS_FAILED, "cannot read %s: %s", path, strerror(errno));
     json_error_t error;
+    skip_mark(file);
     json_t *root = json_loadf(file, JSON_REJECT_DUPLICATES, &error);
+    int failed = ferror(file) ? errno : 0;
     fclose(file);
+    if (failed) {
+        json_decref(root);
+        return fail(STATUS_FAILED, "cannot read %s: %s", path, strerror(failed));
+    }
     if (!root)
         return fail(STATUS_USAGE, "%s is not JSON: line %d, column %d: %s", path, error.line, error.column, error.text);
     json_decref(options->kept[slot]);

@@ -157,6 +157,12 @@ Test(cli_train, a_runs_config_gives_the_same_run_again_and_the_command_line_wins
     free(bpt_succeed("train --config a/config.json --epochs 2 --out c"));
     bpt_file_same("a/model.safetensors", "b/model.safetensors");
     bpt_file_same("a/config.json", "b/config.json");
+    char *config = bpt_text_read("a/config.json"), marked[4096];
+    snprintf(marked, sizeof marked, "\xef\xbb\xbf%s", config); /* as editors on Windows begin it */
+    bpt_text_write("marked.json", marked);
+    free(config);
+    free(bpt_succeed("train --config marked.json --out d"));
+    bpt_file_same("a/config.json", "d/config.json");
     json_t *options = json_of(bpt_text_read("c/config.json"));
     cr_assert(number(options, "epochs") == 2 && number(options, "clip-norm") == 0.5);
     json_decref(options);
