@@ -19,6 +19,13 @@ static const char *command_name(const void *user, int index)
     return index < COMMAND_COUNT ? commands[index]->name : NULL;
 }
 
+static const char *option_name(const void *user, int index)
+{
+    static const char *const names[] = {"--help", "--version"};
+    (void)user;
+    return index < 2 ? names[index] : NULL;
+}
+
 static const cli_command *find_command(const char *name)
 {
     for (int i = 0; i < COMMAND_COUNT; i++)
@@ -41,10 +48,11 @@ static int run_command(int argc, char **argv)
 {
     const cli_command *command = find_command(argv[0]);
     if (!command) {
-        const char *near = nearest_name(argv[0], command_name, NULL);
+        const char *kind = argv[0][0] == '-' ? "option" : "command";
+        const char *near = nearest_name(argv[0], argv[0][0] == '-' ? option_name : command_name, NULL);
         if (near)
-            return fail(STATUS_USAGE, "there is no command '%s'; did you mean %s?", argv[0], near);
-        return fail(STATUS_USAGE, "there is no command '%s'; see backprop --help", argv[0]);
+            return fail(STATUS_USAGE, "there is no %s '%s'; did you mean %s?", kind, argv[0], near);
+        return fail(STATUS_USAGE, "there is no %s '%s'; see backprop --help", kind, argv[0]);
     }
     message_set_command(command->name);
     option_set options;

@@ -17,7 +17,7 @@ static const char *const nonfinite_names[] = {BP_NONFINITE_LIST(NAME_OF) NULL};
 /* clang-format off */
 static const option_spec run_specs[] = {
     {"epochs", OPTION_COUNT, offsetof(settings, epochs), "N", "10", "passes over the data", NULL, 1, OPTION_UNLIMITED, 0},
-    {"batch", OPTION_COUNT, offsetof(settings, batch), "B", "128", "samples of a micro-batch", NULL, 1, OPTION_UNLIMITED,
+    {"batch", OPTION_COUNT, offsetof(settings, batch), "B", "128", "samples of a micro-batch", NULL, 1, 1 << 30,
      OPTION_FIXED},
     {"out", OPTION_TEXT, offsetof(settings, out), "RUN", NULL,
      "the folder for config.json, metrics.jsonl, model.safetensors and checkpoint.safetensors", NULL, 0, 0,

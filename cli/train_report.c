@@ -13,15 +13,24 @@
 
 enum { METRIC_DIGITS = 9 }; /* what a float32 needs */
 
+static const char *plural(int64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 static void report_data(const training *t)
 {
     words rows, test;
-    printf("data       %s: %s samples, %lld inputs, ", source_name(t->options),
-           words_count(&rows, bp_data_rows(t->data)), (long long)bp_data_inputs(t->data));
-    if (bp_data_class_count(t->data) > 0)
-        printf("%lld classes", (long long)bp_data_class_count(t->data));
+    int64_t inputs = bp_data_inputs(t->data), classes = bp_data_class_count(t->data);
+    int64_t targets = bp_data_target_cols(t->data);
+    bp_loss loss = bp_model_loss(t->model);
+    printf("data       %s: %s sample%s, %lld input%s, ", source_name(t->options),
+           words_count(&rows, bp_data_rows(t->data)), plural(bp_data_rows(t->data)), (long long)inputs, plural(inputs));
+    /* a table's whole numbers are classes and values, as the loss takes them */
+    if (classes > 0 && (loss == BP_LOSS_SOFTMAX_CROSS_ENTROPY || loss == BP_LOSS_BCE_WITH_LOGITS))
+        printf("%lld class%s", (long long)classes, classes == 1 ? "" : "es");
     else
-        printf("%lld target%s", (long long)bp_data_target_cols(t->data), bp_data_target_cols(t->data) == 1 ? "" : "s");
+        printf("%lld target%s", (long long)targets, plural(targets));
     if (t->validation)
         printf("; validation: %s", words_count(&test, bp_data_rows(t->validation)));
     if (t->test)
@@ -57,15 +66,16 @@ void report_start(const training *t)
         printf(" x %lld", (long long)v->accumulate);
     if (v->ema > 0)
         printf(", averages %.10g", v->ema);
-    printf(", %lld epoch%s of %lld steps\n", (long long)v->epochs, v->epochs == 1 ? "" : "s",
-           (long long)t->steps_per_epoch);
+    printf(", %lld epoch%s of %lld step%s\n", (long long)v->epochs, plural(v->epochs), (long long)t->steps_per_epoch,
+           plural(t->steps_per_epoch));
     if (t->plan.memory_limited)
         printf("memory     a batch of %lld does not fit: %lld samples at a time, %s bytes\n", (long long)v->batch,
                (long long)t->plan.part_rows, words_count(&count, (int64_t)t->plan.total_bytes));
     report_backend(t);
     if (t->run.has_checkpoint)
-        printf("resume     %s after %lld epochs, %lld steps\n", t->run.path,
-               (long long)bp_trainer_epochs_done(t->trainer), (long long)t->first_step);
+        printf("resume     %s after %lld epoch%s, %lld step%s\n", t->run.path,
+               (long long)bp_trainer_epochs_done(t->trainer), plural(bp_trainer_epochs_done(t->trainer)),
+               (long long)t->first_step, plural(t->first_step));
     else if (v->resume)
         printf("resume     no checkpoint in %s yet: starting from the beginning\n", t->run.path);
     fflush(stdout);

@@ -41,6 +41,11 @@ bp_status bp_model_save(const bp_model *model, const char *path)
 /* The file has no tensor that the model doesn't. */
 static bp_status check_no_more(bpi_st_reader *reader, const bp_model *model, const char *path)
 {
+    if (bpi_st_find(reader, BPI_TRAINING_POSITION) >= 0)
+        return BPI_FAIL(model->context, BP_STATUS_BAD_DATA,
+                        "%s is a checkpoint, which a training goes on from, and no model; backprop train keeps the "
+                        "model beside it, in model.safetensors",
+                        path);
     for (int64_t i = 0; i < bpi_st_tensor_count(reader); i++) {
         const char *name = bpi_st_tensor_at(reader, i)->name;
         if (bpi_model_find(model, name) < 0 && !bpi_tensor_file_is_batch_count(model, name))

@@ -9,7 +9,6 @@
 #include "host/tensor_file.h"
 #include "host/trainer.h"
 
-#define POSITION "training.position"
 #define BEST "training.best"
 #define AVERAGE ".average" /* suffix of the names */
 
@@ -62,7 +61,7 @@ static bp_status declare(bpi_st_writer *writer, const bp_trainer *trainer)
     BPI_TRY(bpi_tensor_file_describe(writer, trainer->model));
     for (int i = 0; i < IDENTITY_FIELDS; i++)
         BPI_TRY(bpi_st_metadata(writer, fields[i].key, fields[i].value));
-    BPI_TRY(bpi_st_declare(writer, POSITION, BPI_ST_I64, 1, (int64_t[1]){POSITION_FIELDS}));
+    BPI_TRY(bpi_st_declare(writer, BPI_TRAINING_POSITION, BPI_ST_I64, 1, (int64_t[1]){POSITION_FIELDS}));
     if (trainer->best_epoch)
         BPI_TRY(bpi_st_declare(writer, BEST, BPI_ST_F64, 1, (int64_t[1]){BEST_FIELDS}));
     BPI_TRY(bpi_tensor_file_declare_counts(writer, trainer->model));
@@ -143,10 +142,10 @@ static bp_status check_identity(bpi_st_reader *reader, const bp_trainer *trainer
 
 static bp_status read_position(bpi_st_reader *reader, const bp_trainer *trainer, const char *path, int64_t *position)
 {
-    int64_t index = bpi_st_find(reader, POSITION);
+    int64_t index = bpi_st_find(reader, BPI_TRAINING_POSITION);
     if (index < 0 || bpi_st_tensor_at(reader, index)->count != POSITION_FIELDS)
         return BPI_FAIL(trainer->context, BP_STATUS_BAD_DATA, "%s: no tensor %s of %d numbers: this is no checkpoint",
-                        path, POSITION, POSITION_FIELDS);
+                        path, BPI_TRAINING_POSITION, POSITION_FIELDS);
     BPI_TRY(bpi_st_read_i64(reader, index, position));
     for (int i = 0; i < POSITION_FIELDS; i++)
         if (position[i] < 0)

@@ -16,9 +16,11 @@ static bp_status check_width(const bp_data *data, const bp_model *model)
     int64_t outputs = bp_model_outputs(model);
     if (data->source.target_cols == outputs)
         return BP_STATUS_OK;
-    return MISFIT(model, "%s has %lld target columns, and the model has %lld outputs; give the last layer %lld units",
-                  data->name, (long long)data->source.target_cols, (long long)outputs,
-                  (long long)data->source.target_cols);
+    const char *many = data->source.target_cols == 1 ? "" : "s";
+    return MISFIT(model,
+                  "%s has %lld target column%s, and the model has %lld output%s; give the last layer %lld unit%s",
+                  data->name, (long long)data->source.target_cols, many, (long long)outputs, outputs == 1 ? "" : "s",
+                  (long long)data->source.target_cols, many);
 }
 
 static bp_status check_unit_interval(const bp_data *data, const bp_model *model)
@@ -37,22 +39,26 @@ static bp_status check_classes(const bp_data *data, const bp_model *model)
     int64_t outputs = bp_model_outputs(model);
     if (data->class_count <= outputs)
         return BP_STATUS_OK;
-    return MISFIT(model,
-                  "%s: row %lld (from 0) has the class %lld, and the model has %lld outputs, for the classes 0 to %lld",
-                  data->name, (long long)data->largest_class_row, (long long)(data->class_count - 1),
-                  (long long)outputs, (long long)(outputs - 1));
+    return MISFIT(
+        model,
+        "%s: row %lld (from 0) has the class %lld, and the model has %lld output%s, for the classes 0 to %lld; "
+        "give the last layer %lld units, or, where your classes count from 1, take 1 off each",
+        data->name, (long long)data->largest_class_row, (long long)(data->class_count - 1), (long long)outputs,
+        outputs == 1 ? "" : "s", (long long)(outputs - 1), (long long)data->class_count);
 }
 
 static bp_status check_probabilities(const bp_data *data, const bp_model *model)
 {
-    if (data->source.target_cols == 1 && bp_model_outputs(model) > 1)
+    bool one = fabs(data->range.worst_sum - 1.0) <= SUM_TOLERANCE; /* each row sums to */
+    if (data->source.target_cols == 1 && !(one && bp_model_outputs(model) == 1))
         return MISFIT(model,
-                      "%s has one column of values as target; softmax_cross_entropy takes class indices, non-negative "
-                      "integers below %lld, or probabilities of all classes",
+                      "%s has one column of values as target, and softmax_cross_entropy takes class indices, whole "
+                      "numbers from 0 and below %lld, or probabilities of all classes; for values take a loss such as "
+                      "mse",
                       data->name, (long long)bp_model_outputs(model));
     BPI_TRY(check_width(data, model));
     BPI_TRY(check_unit_interval(data, model));
-    if (fabs(data->range.worst_sum - 1.0) <= SUM_TOLERANCE)
+    if (one)
         return BP_STATUS_OK;
     return MISFIT(model, "%s: the targets of row %lld (from 0) sum to %g; probabilities sum to 1 within %g", data->name,
                   (long long)data->range.worst_row, data->range.worst_sum, SUM_TOLERANCE);

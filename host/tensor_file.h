@@ -6,6 +6,9 @@
 #include "host/model.h"
 #include "host/safetensors.h"
 
+/* The tensor that a checkpoint has and a model has not: where the training stands. */
+#define BPI_TRAINING_POSITION "training.position"
+
 /* F64 from a backend that computes in f64, else F32. */
 bpi_st_type bpi_tensor_file_type(const bp_model *model);
 

@@ -181,6 +181,8 @@ static const bad_input cases[] = {
     {1, "0.weight|[5, 3]|[4, 3]|another network",
      "grads " XY NET " --weights other/model.safetensors --out new.safetensors"},
     {1, "cut.safetensors", "predict --x x.npy --out new.npy --model cut.safetensors --backend cpu"},
+    {1, "run/checkpoint.safetensors is a checkpoint|model.safetensors",
+     "predict --x x.npy --out new.npy --model run/checkpoint.safetensors --backend cpu"},
     {1, "text.safetensors", "predict --x x.npy --out new.npy --model text.safetensors --backend cpu"},
     {1, "plain.safetensors|layers", "predict --x x.npy --out new.npy --model plain.safetensors --backend cpu"},
     {1, "probabilities", "predict --x x.npy --out new.npy --probabilities --layers 4:relu,3 --loss mse" MODEL},
@@ -190,6 +192,7 @@ static const bad_input cases[] = {
     {2, "range.json|batch|0 is out of range", "train --config range.json " XY OUT},
     {2, "twice.json|not JSON", "train --config twice.json " XY OUT},
     {2, "broken.json|line 2", "train --config broken.json " XY OUT},
+    {1, "cannot read run|directory", "train --config run " XY OUT},
     /* folders and files that can't be written; root may write anywhere, so below a regular file */
     {1, "t.csv/new|Not a directory", "train " XY NET " --out t.csv/new"},
     {1, "t.csv|Not a directory", "train " XY NET " --out t.csv"},

@@ -17,8 +17,9 @@ typedef struct mistake {
 static const mistake mistakes[] = {
     {"", "no command given; see backprop --help"},
     {"trian", "no command 'trian'; did you mean train?"},
+    {"--verison", "no option '--verison'; did you mean --version?"},
     {"frobnicate", "no command 'frobnicate'; see backprop --help"},
-    {"--frobnicate", "no command '--frobnicate'"},
+    {"--frobnicate", "no option '--frobnicate'"},
     {"train --layer 3", "no option --layer; did you mean --layers?"},
     {"train --optim sgd", "no option --optim; did you mean --optimizer?"},
     {"train --frobnicate 3", "no option --frobnicate; see backprop train --help"},
