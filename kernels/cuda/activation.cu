@@ -14,7 +14,7 @@ __device__ __forceinline__ void read_rows(const bpi_matrix &z, const bpi_cuda_pl
 }
 
 /* activation_forward: t = z + bias, a = f(t); t back to z where `keeps`, see ops.h linear_forward.
- * grid   (tiles, slices) of bpi_cuda_pass_of, block (lanes, groups): a warp reads 512 neighbouring bytes of a row
+ * grid   (tiles, slices) of bpi_cuda_pass_of, block (lanes, groups): 8 lanes read 128 neighbouring bytes of a row
  * moves  reads sBO bytes and 4 slices O of the bias, writes sBO, and sBO more where it keeps t, s = 4 or 2 of T; shared
  *        W/8 KiB; bound by memory; the first rows are on their way while the block fetches the bias
  * order  element by element

@@ -4,7 +4,7 @@
 
 /* activation_backward: see ops.h; the second stage of d_b is column_sums_finish. `saved` wide beside delta in bf16, in
  * the last layer alone: single elements, as 8 of both types would not do with the registers.
- * grid   (tiles, slices) of bpi_cuda_pass_of, block (lanes, groups): a warp reads 512 neighbouring bytes of a row
+ * grid   (tiles, slices) of bpi_cuda_pass_of, block (lanes, groups): 8 lanes read 128 neighbouring bytes of a row
  * moves  reads (s of S + s of T)BO bytes, writes (s of T)BO, s = 4 or 2, and 4 slices O; shared W KiB; bound by memory
  * order  a thread adds its rows from the first on, a block its groups by a tree: fixed by (B, O); no atomics
  * edges  O not a multiple of W: the last thread of a row takes single elements; idle lanes add 0 and write nothing */

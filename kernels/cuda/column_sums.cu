@@ -2,7 +2,7 @@
 #include "kernels/cuda/pass.cuh"
 
 /* column_sums: partial column sums of delta.
- * grid   (tiles, slices) of bpi_cuda_pass_of, block (lanes, groups): a warp reads 512 neighbouring bytes of a row
+ * grid   (tiles, slices) of bpi_cuda_pass_of, block (lanes, groups): 8 lanes read 128 neighbouring bytes of a row
  * moves  reads sBO bytes, s = 4 or 2 of T, writes 4 slices O; shared W KiB; bound by memory
  * order  a thread adds its rows from the first on, a block its groups by a tree: fixed by (B, O); no atomics
  * edges  O not a multiple of W: the last thread of a row takes single elements; idle lanes add 0 and write nothing */

@@ -18,7 +18,7 @@ __device__ __forceinline__ bool is_off(bp_activation activation, float a)
 }
 
 /* units_off: partial counts of units that are off, as floats: a slice has far fewer than 2^24 rows.
- * grid   (tiles, slices) of bpi_cuda_pass_of, block (lanes, groups): a warp reads 512 neighbouring bytes of a row
+ * grid   (tiles, slices) of bpi_cuda_pass_of, block (lanes, groups): 8 lanes read 128 neighbouring bytes of a row
  * moves  reads sBO bytes, s = 4 or 2 of T, writes 4 slices O; shared W KiB; bound by memory
  * order  counts are exact: none
  * edges  O not a multiple of W: the last thread of a row takes single elements; idle lanes count 0 and write nothing */
