@@ -109,7 +109,7 @@ static outputs by_parts(bpt_device *device, const inputs *in)
 
 Test(activation_backward, of_every_backend_is_within_the_bound_of_the_references_parts)
 {
-    bpt_device *judge = bpt_open(bpt_target_at(0), 1);
+    bpt_device *judge = bpt_open(bpt_reference(), 1);
     for (int t = 0; bpt_target_at(t); ++t) {
         bpt_device *device = bpt_open(bpt_target_at(t), 2);
         for (int s = 0; s < BPT_SHAPE_COUNT; ++s)

@@ -22,7 +22,7 @@ static double *derive(bpt_device *device, bpt_shape shape, int64_t extra, bp_act
 
 Test(activation_derivative, of_the_reference_is_the_central_difference)
 {
-    bpt_device *device = bpt_open(bpt_target_at(0), 1);
+    bpt_device *device = bpt_open(bpt_reference(), 1);
     bpt_shape shape = {37, 1, 41};
     int64_t count = shape.rows * shape.outputs;
     for (int f = 0; f < BP_ACTIVATION_COUNT; ++f) {
@@ -42,8 +42,8 @@ Test(activation_derivative, of_the_reference_is_the_central_difference)
 
 Test(activation_derivative, of_every_backend_is_within_the_bound_of_the_reference)
 {
-    bpt_device *judge = bpt_open(bpt_target_at(0), 1);
-    for (int t = 1; bpt_target_at(t); ++t) {
+    bpt_device *judge = bpt_open(bpt_reference(), 1);
+    for (int t = bpt_fast_index(); bpt_target_at(t); ++t) {
         bpt_device *device = bpt_open(bpt_target_at(t), 2);
         for (int s = 0; s < BPT_SHAPE_COUNT; ++s)
             for (int f = 0; f < BP_ACTIVATION_COUNT; ++f) {

@@ -16,7 +16,7 @@ static bpt_device *open_short(void)
 {
     if (bpt_precision() != BP_PRECISION_BF16)
         cr_skip_test("BP_TEST_PRECISION is not bf16: the entries with bf16 in their names run this");
-    return bpt_open(bpt_target_at(1), 2);
+    return bpt_open(bpt_fast(), 2);
 }
 
 /* ---------------------------------------------------------------- weights */
@@ -85,7 +85,7 @@ static double magnitude_of(bpt_shape shape, const bpt_linear_values *values, int
 /* As in f32: nothing of z or a is rounded to bf16. The reference keeps z of the activations that do not save it too. */
 Test(bf16, forward_of_a_wide_layer_is_as_exact_as_f32)
 {
-    bpt_device *device = open_short(), *judge = bpt_open(bpt_target_at(0), 1);
+    bpt_device *device = open_short(), *judge = bpt_open(bpt_reference(), 1);
     bpi_roundoff r = bpi_roundoff_of(BP_PRECISION_F32);
     for (int s = 0; s < BPT_SHAPE_COUNT; ++s) {
         bpt_shape shape = bpt_shapes[s];
@@ -139,7 +139,7 @@ static double *run_backward(bpt_device *device, bp_activation activation, bpt_sh
 
 Test(bf16, backward_of_a_wide_layer_is_within_the_bound_of_the_reference)
 {
-    bpt_device *device = open_short(), *judge = bpt_open(bpt_target_at(0), 1);
+    bpt_device *device = open_short(), *judge = bpt_open(bpt_reference(), 1);
     for (int s = 0; s < BPT_SHAPE_COUNT; ++s) {
         bp_activation activation = (bp_activation)((s + 1) % BP_ACTIVATION_COUNT);
         bpt_shape shape = bpt_shapes[s];

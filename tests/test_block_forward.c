@@ -143,8 +143,8 @@ Test(block_forward, adds_the_bias_itself_where_the_backend_says_so)
 /* The reference, f64, with bounds for f64, is what the others are to be judged by elsewhere (verify). */
 Test(block_forward, of_every_backend_is_within_both_bounds_of_the_reference)
 {
-    bpt_device *reference = bpt_open(bpt_target_at(0), 1);
-    for (int t = 1; bpt_target_at(t); ++t) {
+    bpt_device *reference = bpt_open(bpt_reference(), 1);
+    for (int t = bpt_fast_index(); bpt_target_at(t); ++t) {
         bpt_device *device = bpt_open(bpt_target_at(t), 2);
         for (int way = 0; way < BPT_BLOCK_WAYS && bpt_has_blocks(device, "block_forward"); ++way) {
             bpt_block block = bpt_block_way(way, (bpt_shape){65, 1, 44}, (bp_activation)(way % BP_ACTIVATION_COUNT));

@@ -25,7 +25,7 @@ typedef struct pair {
 static pair open_pair(void)
 {
     bpt_skip_without_cuda("cuda_test_cuda_bits_lazy");
-    return (pair){{bpt_open(&cpu, 2), bpt_open(bpt_target_at(1), 1)}};
+    return (pair){{bpt_open(&cpu, 2), bpt_open(bpt_fast(), 1)}};
 }
 
 static void close_pair(pair p)

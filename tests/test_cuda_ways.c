@@ -16,7 +16,7 @@ TestSuite(cuda_ways, .fini = bpt_clean);
 static bpt_device *open_cuda(void)
 {
     bpt_skip_without_cuda("cuda_test_cuda_ways_lazy");
-    return bpt_open(bpt_target_at(1), 1);
+    return bpt_open(bpt_fast(), 1);
 }
 
 /* ---------------------------------------------------------------- operations, on whole numbers */
@@ -345,7 +345,7 @@ Test(cuda_ways, that_cannot_be_gone_are_refused_with_the_reason)
     expect_refusal(device, bare, BPI_WAY_SPLIT, "padded");
     bpt_close(device);
     static const bpt_target *target;
-    target = bpt_target_at(1);
+    target = bpt_fast();
     bpt_target bf16 = {"cuda bf16", target->ops, BP_PRECISION_BF16};
     device = bpt_open(&bf16, 1);
     expect_refusal(device, spec, BPI_WAY_FORWARD, "bf16");

@@ -76,7 +76,7 @@ static void compare(const bpi_roundoff *r, bpt_shape shape, bp_activation activa
 
 Test(linear_forward, of_the_reference_is_the_sum_in_long_double)
 {
-    bpt_device *device = bpt_open(bpt_target_at(0), 1);
+    bpt_device *device = bpt_open(bpt_reference(), 1);
     for (int s = 0; s < BPT_SHAPE_COUNT; ++s) {
         bpt_shape shape = bpt_shapes[s];
         int64_t count = shape.rows * shape.outputs;
@@ -101,8 +101,8 @@ Test(linear_forward, of_the_reference_is_the_sum_in_long_double)
 
 Test(linear_forward, of_every_backend_is_within_the_bound_of_the_reference)
 {
-    bpt_device *judge = bpt_open(bpt_target_at(0), 1);
-    for (int t = 1; bpt_target_at(t); ++t) {
+    bpt_device *judge = bpt_open(bpt_reference(), 1);
+    for (int t = bpt_fast_index(); bpt_target_at(t); ++t) {
         bpt_device *device = bpt_open(bpt_target_at(t), 2);
         bpi_traits traits = device->backend->traits;
         for (int s = 0; s < BPT_SHAPE_COUNT; ++s) {

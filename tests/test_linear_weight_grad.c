@@ -67,7 +67,7 @@ static void check_shape(bpt_device *device, bpt_device *judge, int s, bool accum
 
 Test(linear_weight_grad, of_every_backend_is_within_the_bound_new_or_added)
 {
-    bpt_device *judge = bpt_open(bpt_target_at(0), 1);
+    bpt_device *judge = bpt_open(bpt_reference(), 1);
     for (int t = 0; bpt_target_at(t); ++t) {
         bpt_device *device = bpt_open(bpt_target_at(t), 2);
         for (int s = 0; s < BPT_SHAPE_COUNT; ++s)

@@ -92,7 +92,7 @@ Test(optimizer_golden, trajectories_are_those_of_pytorch)
     json_t *root = bpt_golden_load("optimizer.json");
     const json_t *optimizers = json_object_get(root, "optimizers");
     cr_assert_geq(json_array_size(optimizers), 15);
-    bpt_device *device = bpt_open(bpt_target_at(0), 1);
+    bpt_device *device = bpt_open(bpt_reference(), 1);
     for (size_t k = 0; k < json_array_size(optimizers); ++k)
         follow(device, json_array_get(optimizers, k));
     bpt_close(device);
@@ -104,7 +104,7 @@ Test(optimizer_golden, learning_rates_are_those_of_pytorch)
     json_t *root = bpt_golden_load("optimizer.json");
     const json_t *schedules = json_object_get(root, "schedules");
     cr_assert_geq(json_array_size(schedules), 6);
-    bpt_device *device = bpt_open(bpt_target_at(0), 1);
+    bpt_device *device = bpt_open(bpt_reference(), 1);
     for (size_t k = 0; k < json_array_size(schedules); ++k) {
         const json_t *golden = json_array_get(schedules, k);
         bpi_hyper hyper = hyper_of(json_object_get(golden, "settings"));

@@ -53,8 +53,8 @@ static void compare(bpt_device *device, const bpt_optimizer_case *what, const bp
 
 Test(update, of_every_backend_is_within_the_bound_of_the_reference)
 {
-    bpt_device *judge = bpt_open(bpt_target_at(0), 1);
-    for (int t = 1; bpt_target_at(t); ++t) {
+    bpt_device *judge = bpt_open(bpt_reference(), 1);
+    for (int t = bpt_fast_index(); bpt_target_at(t); ++t) {
         bpt_device *device = bpt_open(bpt_target_at(t), 2);
         for (int n = 0; n < COUNTS; ++n)
             for (int c = 0; c < BPT_OPTIMIZER_CASES; ++c) {
@@ -163,8 +163,8 @@ Test(update, averages_the_parameters_and_what_lies_behind_them_within_the_bound_
 {
     /* what lies behind: nothing, a part of a chunk, more than one chunk of the cpu backend */
     static const int64_t sizes[][2] = {{1, 0}, {33, 0}, {1000, 24}, {16384, 16}, {4099, 0}, {10000, 20003}};
-    bpt_device *judge = bpt_open(bpt_target_at(0), 1);
-    for (int t = 1; bpt_target_at(t); ++t) {
+    bpt_device *judge = bpt_open(bpt_reference(), 1);
+    for (int t = bpt_fast_index(); bpt_target_at(t); ++t) {
         bpt_device *device = bpt_open(bpt_target_at(t), 2);
         for (size_t n = 0; n < sizeof sizes / sizeof *sizes; ++n)
             for (int c = 0; c < BPT_OPTIMIZER_CASES; ++c) {

@@ -41,10 +41,26 @@ bp_precision bpt_precision(void)
     return name ? BP_PRECISION_BF16 : BP_PRECISION_F32;
 }
 
-const bpt_target *bpt_target_at(int index)
+const bpt_target *bpt_reference(void)
+{
+    return &reference;
+}
+
+const bpt_target *bpt_fast(void)
 {
     const bpt_target *list = getenv("BP_TEST_CUDA") ? cuda : cpu;
-    return index == 0 ? &reference : index == 1 ? &list[bpt_precision() == BP_PRECISION_BF16] : NULL;
+    return &list[bpt_precision() == BP_PRECISION_BF16];
+}
+
+int bpt_fast_index(void)
+{
+    return !getenv("BP_TEST_CUDA") && !getenv("BP_TEST_PRECISION");
+}
+
+const bpt_target *bpt_target_at(int index)
+{
+    int fast = bpt_fast_index();
+    return index < fast ? bpt_reference() : index == fast ? bpt_fast() : NULL;
 }
 
 static void *counting_allocate(void *user, size_t bytes, size_t alignment)

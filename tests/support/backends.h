@@ -14,12 +14,17 @@ typedef struct bpt_target {
     bp_precision precision;
 } bpt_target;
 
-/* The i-th target, NULL past the end. The first is the reference; the other is cpu, or, where the environment variable
- * BP_TEST_CUDA names the plug-in, cuda: on a device, or on the stand-ins of cuemu if LD_LIBRARY_PATH leads to them. In
- * f32, or in what BP_TEST_PRECISION names: bf16; on cpu emulated, or as BP_CPU_BF16 says. The test is skipped where
- * that is native and the processor has nothing for it. */
+/* The fast one is cpu, or, where the environment variable BP_TEST_CUDA names the plug-in, cuda: on a device, or on the
+ * stand-ins of cuemu if LD_LIBRARY_PATH leads to them. In f32, or in what BP_TEST_PRECISION names: bf16; on cpu emulated,
+ * or as BP_CPU_BF16 says. The test is skipped where that is native and the processor has nothing for it. */
 bp_precision bpt_precision(void);
+const bpt_target *bpt_reference(void);
+const bpt_target *bpt_fast(void);
+
+/* The i-th of those that a test is for, NULL past the end: the reference and the fast one. Where the variables choose
+ * another than cpu in f32 it is that one alone: the entry without them has run the reference on the same cases. */
 const bpt_target *bpt_target_at(int index);
+int bpt_fast_index(void); /* of the fast one */
 
 typedef struct bpt_device {
     const bpt_target *target;

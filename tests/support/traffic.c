@@ -9,7 +9,7 @@
 bpt_device *bpt_open_counted(const char *entry)
 {
     bpt_skip_without_cuda(entry);
-    bpt_device *device = bpt_open(bpt_target_at(1), 1);
+    bpt_device *device = bpt_open(bpt_fast(), 1);
     if (!bpt_on_cuemu())
         cr_skip_test("this is a device, which counts nothing: cuemu does");
     return device;
