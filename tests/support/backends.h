@@ -15,8 +15,8 @@ typedef struct bpt_target {
 } bpt_target;
 
 /* The fast one is cpu, or, where the environment variable BP_TEST_CUDA names the plug-in, cuda: on a device, or on the
- * stand-ins of cuemu if LD_LIBRARY_PATH leads to them. In f32, or in what BP_TEST_PRECISION names: bf16; on cpu emulated,
- * or as BP_CPU_BF16 says. The test is skipped where that is native and the processor has nothing for it. */
+ * stand-ins of cuemu if LD_LIBRARY_PATH leads to them. In f32, or in what BP_TEST_PRECISION names: bf16; on cpu
+ * emulated, or as BP_CPU_BF16 says. The test is skipped where that is native and the processor has nothing for it. */
 bp_precision bpt_precision(void);
 const bpt_target *bpt_reference(void);
 const bpt_target *bpt_fast(void);
