@@ -62,7 +62,9 @@ void report_begin_panel(FILE *script, const report *r, panel_axis axis, const ch
     int64_t last = report_last_step(r), blocks = (int64_t)r->metrics.block_count;
     fprintf(script, "unset label\nunset arrow\nunset logscale y\nset yrange [*:*]\nset mytics default\nset rmargin "
                     "4\nset key top right\n");
-    fprintf(script, "set title '%s'\nset ylabel '%s'\n%s", title, unit, log ? "set logscale y\n" : "");
+    /* gnuplot's own format writes 0.0000010 on a logarithmic axis, which pushes the axis's name off the picture */
+    fprintf(script, "set title '%s'\nset ylabel '%s'\nset format y '%s'\n%s", title, unit, log ? "%g" : "% h",
+            log ? "set logscale y\n" : "");
     if (axis == AXIS_STEPS) {
         fprintf(script, "set xlabel 'step'\nset xrange [0:%lld]\n", (long long)last);
         report_put_tics(script, "set xtics", 0, last);

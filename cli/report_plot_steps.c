@@ -81,11 +81,13 @@ static void extent_add_series(extent *e, const series *s)
 /* Makes the axis longer, at the legend's end of it, where a curve would run into the legend's `lines`. */
 static void put_room(FILE *script, const extent *e, bool at_bottom, int lines)
 {
-    double free_share = 1 - (LEGEND_MARGIN + lines * LEGEND_LINE), span = e->most - e->least;
-    double wanted = (at_bottom ? e->most - e->beside_least : e->beside_most - e->least) / free_share;
+    /* gnuplot ends a logarithmic axis at powers of ten */
+    double least = e->log ? floor(e->least) : e->least, most = e->log ? ceil(e->most) : e->most;
+    double free_share = 1 - (LEGEND_MARGIN + lines * LEGEND_LINE), span = most - least;
+    double wanted = (at_bottom ? most - e->beside_least : e->beside_most - least) / free_share;
     if (!(span > 0) || !(wanted > span))
         return;
-    double end = at_bottom ? e->most - wanted : e->least + wanted;
+    double end = at_bottom ? most - wanted : least + wanted;
     end = e->log ? pow(10, end) : end;
     if (isfinite(end) && end > 0 && !at_bottom)
         fprintf(script, "set yrange [*:%.6g]\n", end);

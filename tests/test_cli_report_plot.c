@@ -90,6 +90,24 @@ Test(cli_report_plot, draws_a_run_of_one_step_and_one_without_a_finite_value)
     free(svg);
 }
 
+/* The axis is logarithmic: it ends at 10, not just above the curve, and 0.000001 is short enough to stand beside it. */
+Test(cli_report_plot, a_gradient_norm_leaves_room_for_the_legend_and_for_the_axis_name)
+{
+    static const char line[] = "{\"step\":%d,\"epoch\":1,\"loss\":2.5,\"lr\":0.1,\"grad_norm\":%s}\n";
+    static const char *const norms[] = {"0.9", "1.02", "0.000002"};
+    char text[1024];
+    size_t used = 0;
+    need_gnuplot();
+    for (int i = 0; i < 3; i++) {
+        used += (size_t)snprintf(text + used, sizeof text - used, line, i + 1, norms[i]);
+        bpt_text_write("plain/metrics.jsonl", text);
+        char *svg = draw("plain", "norm.svg");
+        cr_assert(i < 1 || strstr(svg, ">10<") || strstr(svg, "> 10<"), "the axis ends in the legend");
+        cr_assert(i < 2 || strstr(svg, ">1e-06<") || strstr(svg, "> 1e-06<"), "the axis's numbers are long");
+        free(svg);
+    }
+}
+
 Test(cli_report_plot, a_png_is_one_and_the_name_may_hold_anything)
 {
     static const unsigned char signature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
