@@ -111,6 +111,30 @@ class GpuCheck(unittest.TestCase):
         self.assertEqual(ran.returncode, 1)
         self.assertRegex(ran.stdout, "cmake did not end within [123] s")
 
+    def test_what_came_before_is_written_where_it_is_cut_short(self):
+        self.stubs()
+        self.stub("ctest", "#!/bin/sh\n/bin/kill -9 $(/bin/ps -o ppid= -p $$)\nexec /bin/sleep 60\n")
+        self.assertEqual(self.check().returncode, -9)
+        _, report = self.report()
+        self.assertFalse(report["passed"])
+        self.assertEqual([(stage["name"], stage["passed"]) for stage in report["stages"]], [("build", True)])
+
+    def test_figures_come_before_the_sanitizers_and_a_tool_that_hangs_leaves_the_others_their_time(self):
+        self.stubs()
+        self.stub("ctest")
+        self.program('{"backprop_plan": 1, "process": ', keeps=True)
+        self.stub("compute-sanitizer", f"#!/bin/sh\necho \"$2\" >>{self.folder}/tools\nexec /bin/sleep 60\n")
+        self.check("--only", "sanitizer,bench", "--minutes", "0.5")
+        _, report = self.report()
+        self.assertEqual([stage["name"] for stage in report["stages"]], ["build", "bench", "sanitizer"])
+        self.assertEqual({"memcheck", "racecheck", "initcheck", "synccheck"}, set((self.folder / "tools").read_text().split()))
+
+    def test_tests_are_those_of_f32_and_of_bf16(self):
+        self.stubs()
+        self.stub("ctest", f"#!/bin/sh\necho \"$@\" >>{self.folder}/said\n")
+        self.check("--only", "tests")
+        self.assertIn("-R ^cuda_(bf16_)?test_ ", (self.folder / "said").read_text())
+
     def test_tests_that_did_not_run_are_no_success(self):
         self.stubs()
         self.stub("ctest")
