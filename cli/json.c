@@ -3,9 +3,11 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "message.h"
 #include "replace.h"
+#include "words.h"
 
 static bool reads_back(double value, int digits)
 {
@@ -21,6 +23,28 @@ json_t *json_digits(double value, int digits)
     char text[64];
     snprintf(text, sizeof text, "%.*g", digits, value);
     return json_real(strtod(text, NULL));
+}
+
+static bool make_string_plain(json_t *value)
+{
+    char *copy = strdup(json_string_value(value));
+    if (!copy)
+        return false;
+    words_plain(copy);
+    bool done = json_string_set(value, copy) == 0;
+    free(copy);
+    return done;
+}
+
+bool json_make_plain(json_t *value)
+{
+    const char *key;
+    json_t *child;
+    size_t index;
+    bool done = json_is_string(value) ? make_string_plain(value) : true;
+    json_object_foreach(value, key, child) done &= json_make_plain(child);
+    json_array_foreach(value, index, child) done &= json_make_plain(child);
+    return done;
 }
 
 /* Jansson prints all reals of a value with the same number of digits: the least that keeps them all. */

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "words.h"
+
 /* The one piece of state that every message needs; set once, before any command runs. */
 static const char *command_name;
 static void (*clear_screen)(void *);
@@ -25,9 +27,7 @@ static void write_line(const char *kind, const char *format, va_list arguments)
 {
     char text[2048];
     vsnprintf(text, sizeof text, format, arguments);
-    for (char *c = text; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == 127)
-            *c = ' '; /* a file's name may hold a newline or an escape sequence; the message is one line */
+    words_plain(text); /* a file's name may hold a newline or an escape sequence; the message is one line */
     if (clear_screen)
         clear_screen(clear_user);
     fflush(stdout); /* what came before stands before it where both go to one place */

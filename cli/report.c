@@ -11,6 +11,7 @@
 #include "commands.h"
 #include "json.h"
 #include "message.h"
+#include "words.h"
 
 enum { METRIC_DIGITS = 9 }; /* as train writes them */
 
@@ -192,12 +193,24 @@ static int print_json(const report *r)
     return json_print(root);
 }
 
-static int tell(const report *r, const settings *s)
+/* A run may come from elsewhere: nothing in its files reaches the terminal but as words. */
+static int make_plain(report *r)
+{
+    const metrics *m = &r->metrics;
+    for (size_t i = 0; i < m->block_count; i++)
+        words_plain(m->blocks[i].activation);
+    return json_make_plain(r->config) && json_make_plain(m->warnings) && json_make_plain(m->nonfinite)
+               ? STATUS_OK
+               : fail(STATUS_FAILED, "out of memory");
+}
+
+static int tell(report *r, const settings *s)
 {
     if (s->plot)
         TRY(report_plot(r, s->plot));
     if (s->json)
         return print_json(r);
+    TRY(make_plain(r));
     report_print(r);
     if (s->plot)
         printf("\npicture    %s\n", s->plot);

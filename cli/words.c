@@ -77,3 +77,12 @@ const char *words_count(words *w, int64_t count)
     w->text[at] = '\0';
     return w->text;
 }
+
+void words_plain(char *text)
+{
+    for (unsigned char *c = (unsigned char *)text; *c; c++)
+        if (*c < ' ' || *c == 127)
+            *c = ' ';
+        else if (c[0] == 0xC2 && c[1] >= 0x80 && c[1] < 0xA0)
+            c[0] = c[1] = ' ';
+}

@@ -1,4 +1,5 @@
-/* words.h: numbers as people read them. Each writes into `text` and returns it. */
+/* words.h: numbers as people read them, each written into `words`, whose text is returned; and words of others, made
+ * plain. */
 #ifndef CLI_WORDS_H
 #define CLI_WORDS_H
 
@@ -13,5 +14,9 @@ const char *words_time(words *w, double seconds);      /* "0.42 s", "12.3 s", "3
 const char *words_time_left(words *w, double seconds); /* the same in whole seconds, which jump less */
 const char *words_loss(words *w, double loss);         /* "0.3456", "12.35", "1.2e-05" */
 const char *words_count(words *w, int64_t count);      /* "60,000" */
+
+/* Blanks for what would move a terminal's cursor or change its colours: the control characters of ASCII, and those that
+ * UTF-8 writes in two bytes. In place; the length stays. */
+void words_plain(char *text);
 
 #endif

@@ -275,6 +275,19 @@ Test(cli_report, says_in_one_line_what_is_wrong_with_a_run_and_touches_nothing)
 }
 
 /* A table of many epochs is thinned to twenty lines, the best among them. */
+Test(cli_report, lets_nothing_of_a_runs_files_move_the_cursor)
+{
+    bpt_metrics_run("foreign", BPT_METRICS_PLAIN);
+    bpt_text_write("foreign/config.json", "{\"layers\": \"4:\\u001b[31mrelu,3\", \"loss\": \"mse\\u009b2J\\n!\"}");
+    char *text = bpt_succeed("report foreign");
+    cr_assert(strstr(text, "4: [31mrelu, 3, loss mse 2J !\n"), "%s", text);
+    cr_assert(!strchr(text, 0x1b) && !strstr(text, "\xc2\x9b"));
+    free(text);
+    text = bpt_succeed("report foreign --json");
+    cr_assert(strstr(text, "4:\\u001B[31mrelu,3"), "JSON holds what the file holds");
+    free(text);
+}
+
 Test(cli_report, thins_a_long_table_and_keeps_the_best_epoch)
 {
     for (int epoch = 3; epoch <= 100; epoch++) {
