@@ -84,10 +84,9 @@ foreach(FILE ${CUEMU_HOST_TESTS})
     cuemu_modes(${NAME} cuemu_${NAME})
 endforeach()
 
-# Ordinary CUDA, as each architecture's PTX; and with NVIDIA's libraries, where it must say that there is no device. (nvcc
-# 13.0 makes the same of it, and of test/device_math.cu, for 86 as for 80, but for the name of the target.)
+# Ordinary CUDA, as each architecture's PTX; and with NVIDIA's libraries, where it must say that there is no device.
 if(CUEMU_NVCC)
-    foreach(ARCH 75 80 90 100)
+    foreach(ARCH 75 80 86 90 100)
         cuemu_object(FIRST ${CMAKE_CURRENT_SOURCE_DIR}/host_test/ordinary.cu ${ARCH})
         cuemu_object(SECOND ${CMAKE_CURRENT_SOURCE_DIR}/host_test/ordinary_second.cu ${ARCH})
         cuemu_program(cuemu_test_ordinary_${ARCH} host_test/test_ordinary.c ${FIRST} ${SECOND})

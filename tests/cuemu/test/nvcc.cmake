@@ -1,6 +1,6 @@
 # Tests of the device half that need nvcc: what it makes of ordinary code for each architecture.
 if(CUEMU_NVCC AND TARGET cuemu_cudart)
-    foreach(ARCH 75 80 90 100)
+    foreach(ARCH 75 80 86 90 100)
         cuemu_object(OBJECT ${CMAKE_CURRENT_SOURCE_DIR}/test/device_math.cu "" ${ARCH})
         add_custom_command(OUTPUT ${OBJECT} APPEND DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/test/device_math.h)
         cuemu_program(cuemu_test_device_math_${ARCH} test/test_device_math.c test/expect.c ${OBJECT})
