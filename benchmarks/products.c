@@ -18,14 +18,31 @@ static bool array(bpb_products *products, int64_t count, float **values)
 static bool make_onednn(bpb_layer *l, int threads)
 {
     const bpi_linear_spec *s = &l->spec;
-    const int64_t x[2] = {s->ld_x, 1}, w_t[2] = {1, s->ld_w}, w[2] = {s->ld_w, 1}, delta[2] = {s->ld_a, 1};
-    const int64_t delta_t[2] = {1, s->ld_a};
+    const int64_t x[2] = {s->ld_x, 1}, w_t[2] = {1, s->ld_w}, w[2] = {s->ld_w, 1}, delta[2] = {s->ld_delta, 1};
+    const int64_t delta_t[2] = {1, s->ld_delta};
     l->onednn[0] = bpb_onednn_create(threads, s->rows, s->outputs, s->inputs, x, w_t, s->ld_a, l->x, l->w, l->a);
-    l->onednn[1] = bpb_onednn_create(threads, s->outputs, s->inputs, s->rows, delta_t, x, s->ld_w, l->a, l->x, l->d_w);
+    l->onednn[1] =
+        bpb_onednn_create(threads, s->outputs, s->inputs, s->rows, delta_t, x, s->ld_w, l->delta, l->x, l->d_w);
     if (s->input_grad)
         l->onednn[2] =
-            bpb_onednn_create(threads, s->rows, s->inputs, s->outputs, delta, w, s->ld_x, l->a, l->w, l->d_x);
+            bpb_onednn_create(threads, s->rows, s->inputs, s->outputs, delta, w, s->ld_d_x, l->delta, l->w, l->d_x);
     return l->onednn[0] && l->onednn[1] && (l->onednn[2] || !s->input_grad);
+}
+
+/* Two of them, as a step has: layers take turns. */
+static bool make_deltas(bpb_products *products, int64_t batch, const int64_t *widths, int layers)
+{
+    const bpi_backend *backend = products->backend;
+    for (int i = 0; i <= layers; ++i) {
+        int64_t count = batch * backend->ops->leading_dimension(backend, widths[i], true);
+        products->delta_count = count > products->delta_count ? count : products->delta_count;
+    }
+    for (int i = 0; i < 2; ++i) {
+        if (!array(products, products->delta_count, &products->delta[i]))
+            return false;
+        bpb_fill(products->delta[i], products->delta_count, 3);
+    }
+    return true;
 }
 
 static bool make_layer(bpb_products *products, int index, int threads, int64_t batch, const int64_t *widths)
@@ -33,13 +50,15 @@ static bool make_layer(bpb_products *products, int index, int threads, int64_t b
     bpi_backend *backend = products->backend;
     bpb_layer *l = &products->layer[index];
     int64_t inputs = widths[index], outputs = widths[index + 1];
-    int64_t ld_x = backend->ops->leading_dimension(backend, inputs);
+    int64_t ld_x = backend->ops->leading_dimension(backend, inputs, false);
     l->spec = (bpi_linear_spec){.rows = batch,
                                 .inputs = inputs,
                                 .outputs = outputs,
                                 .ld_x = ld_x,
                                 .ld_w = ld_x,
-                                .ld_a = backend->ops->leading_dimension(backend, outputs),
+                                .ld_a = backend->ops->leading_dimension(backend, outputs, false),
+                                .ld_d_x = backend->ops->leading_dimension(backend, inputs, true),
+                                .ld_delta = backend->ops->leading_dimension(backend, outputs, true),
                                 .activation = BP_ACTIVATION_IDENTITY,
                                 .gradients = true,
                                 .input_grad = index > 0};
@@ -47,9 +66,10 @@ static bool make_layer(bpb_products *products, int index, int threads, int64_t b
     if (backend->ops->reserve(backend, backend->ops->workspace_bytes(backend, &l->spec, weights)) ||
         backend->ops->linear_plan(backend, &l->spec, &l->plan))
         return false;
-    if (!array(products, weights, &l->w) || !array(products, weights, &l->d_w) ||
-        !array(products, activations, &l->a) || !array(products, batch * ld_x, &l->d_x))
+    if (!array(products, weights, &l->w) || !array(products, weights, &l->d_w) || !array(products, activations, &l->a))
         return false;
+    l->delta = products->delta[index & 1];
+    l->d_x = products->delta[(index + 1) & 1];
     if (index > 0)
         l->x = products->layer[index - 1].a;
     else if (!array(products, batch * ld_x, &l->x))
@@ -72,6 +92,7 @@ bool bpb_products_create(bpb_products *products, const bp_allocator *allocator, 
     const bpi_ops *ops = bpi_cpu_ops();
     products->layers = layers;
     bool ok = layers <= BPB_MOST_LAYERS && ops->create(&options, &products->backend) == BP_STATUS_OK;
+    ok = ok && make_deltas(products, batch, widths, layers);
     for (int i = 0; ok && i < layers; ++i)
         ok = make_layer(products, i, threads, batch, widths);
     if (!ok)
@@ -87,17 +108,17 @@ void bpb_products_destroy(bpb_products *products)
     for (int i = 0; i < products->layers; ++i) {
         bpb_layer *l = &products->layer[i];
         size_t weights = (size_t)(l->spec.outputs * l->spec.ld_w) * sizeof(float);
-        size_t inputs = (size_t)(l->spec.rows * l->spec.ld_x) * sizeof(float);
         for (int p = 0; p < 3; ++p)
             bpb_onednn_destroy(l->onednn[p]);
         backend->ops->linear_unplan(backend, l->plan);
         backend->ops->release(backend, l->w, weights);
         backend->ops->release(backend, l->d_w, weights);
         backend->ops->release(backend, l->a, (size_t)(l->spec.rows * l->spec.ld_a) * sizeof(float));
-        backend->ops->release(backend, l->d_x, inputs);
         if (i == 0)
-            backend->ops->release(backend, l->x, inputs);
+            backend->ops->release(backend, l->x, (size_t)(l->spec.rows * l->spec.ld_x) * sizeof(float));
     }
+    for (int i = 0; i < 2; ++i)
+        backend->ops->release(backend, products->delta[i], (size_t)products->delta_count * sizeof(float));
     backend->ops->destroy(backend);
 }
 
@@ -112,9 +133,9 @@ bool bpb_products_run(bpb_products *products)
     }
     for (int i = products->layers - 1; i >= 0; --i) {
         const bpb_layer *l = &products->layer[i];
-        if (ops->linear_weight_grad(backend, l->plan, 0, l->a, l->x, false, l->d_w))
+        if (ops->linear_weight_grad(backend, l->plan, 0, l->delta, l->x, false, l->d_w))
             return false;
-        if (i > 0 && ops->linear_input_grad(backend, l->plan, l->a, l->w, l->d_x))
+        if (i > 0 && ops->linear_input_grad(backend, l->plan, l->delta, l->w, l->d_x))
             return false;
     }
     return true;

@@ -13,14 +13,17 @@ enum { BPB_MOST_LAYERS = 16 };
 typedef struct bpb_layer {
     bpi_linear_spec spec;
     bpi_linear_plan *plan;
-    float *x, *w, *a, *d_x, *d_w; /* x of a layer is the a of the one below; a is delta as well */
-    bpb_onednn *onednn[3];        /* forward, weight gradient, input gradient (NULL for the first layer) */
+    float *x, *w, *a, *d_w; /* x of a layer is the a of the one below */
+    float *delta, *d_x;     /* delta of the products */
+    bpb_onednn *onednn[3];  /* forward, weight gradient, input gradient (NULL for the first layer) */
 } bpb_layer;
 
 typedef struct bpb_products {
     bpi_error error;
     bpi_backend *backend;
     int layers;
+    float *delta[2];     /* error terms of neighbouring layers, as a step has them */
+    int64_t delta_count; /* elements in each */
     bpb_layer layer[BPB_MOST_LAYERS];
     double flops;
 } bpb_products;

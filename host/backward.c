@@ -33,7 +33,7 @@ bpi_loss_args bpi_loss_args_of(bpi_pass *pass, int64_t rows, bpi_targets targets
                            .classes = targets.classes ? pass->classes : NULL,
                            .targets = bpi_view(targets.classes ? NULL : pass->targets, rows, outputs, ld),
                            .scale = loss_scale(model, targets.samples),
-                           .delta = bpi_view(NULL, rows, outputs, ld),
+                           .delta = bpi_view(NULL, rows, outputs, pass->layers[last].error_ld),
                            .state = pass->state};
 }
 
@@ -79,7 +79,7 @@ static bpi_activation_args derivative_args(bpi_pass *pass, const bpi_plan_set *s
     int64_t rows = set->rows;
     const bpi_layer *layer = &pass->model->layers[index];
     const bpi_pass_layer *kept = &pass->layers[index];
-    bpi_matrix view = bpi_view(pass->delta[index & 1], rows, layer->outputs, kept->ld);
+    bpi_matrix view = bpi_view(pass->delta[index & 1], rows, layer->outputs, kept->error_ld);
     return (bpi_activation_args){.activation = layer->block.activation,
                                  .slope = layer->block.slope,
                                  .wide = bpi_is_wide(pass->model, index),
@@ -100,7 +100,7 @@ static bp_status block_delta(bpi_pass *pass, int64_t rows, int64_t index, bpi_gr
     const bpi_layer *layer = &model->layers[index];
     bpi_pass_layer *kept = &pass->layers[index];
     bpi_pass_layer *source = layer->skip_source > 0 ? &pass->layers[layer->skip_source - 1] : NULL;
-    bpi_matrix delta = bpi_view(pass->delta[index & 1], rows, layer->outputs, kept->ld);
+    bpi_matrix delta = bpi_view(pass->delta[index & 1], rows, layer->outputs, kept->error_ld);
     bpi_block_grad_args args = {
         .spec = bpi_block_spec_of(layer),
         .u = bpi_view(kept->u, rows, layer->outputs, kept->ld),

@@ -13,6 +13,7 @@
  * they are. */
 #include "host/error_follow.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "kernels/bounds_loss.h"
@@ -161,8 +162,10 @@ static bp_status make_arrays(bpi_follower *f)
 {
     const bp_model *model = f->model;
     int64_t layers = model->layer_count, width = f->pass->ld_x;
-    for (int64_t i = 0; i < layers; i++)
+    for (int64_t i = 0; i < layers; i++) {
+        assert(f->pass->layers[i].error_ld == f->pass->layers[i].ld); /* the reference's; one index serves both */
         width = f->pass->layers[i].ld > width ? f->pass->layers[i].ld : width;
+    }
     f->width = width;
     BPI_TRY(bpi_alloc(f->trainer->context, (size_t)layers * sizeof *f->layers, "error bounds", (void **)&f->layers));
     int64_t arrays = place_arrays(f);

@@ -106,7 +106,7 @@ static bp_status search_backward(search *s, const bpi_plan_set *set, bpi_targets
             BPI_TRY(bpi_hidden_delta(pass, set, i, sink));
         }
         BPI_TRY(look_at_rows(s, "error term", i + 1, pass->delta[i & 1], set->rows, model->layers[i].outputs,
-                             pass->layers[i].ld));
+                             pass->layers[i].error_ld));
     }
     return BP_STATUS_OK;
 }

@@ -90,7 +90,15 @@ static inline int64_t bpi_round_up(int64_t value, int64_t multiple)
 static inline int64_t bpi_leading_dimension(const bpi_backend *backend, int64_t cols)
 {
     if (backend->ops->leading_dimension)
-        return backend->ops->leading_dimension(backend, cols);
+        return backend->ops->leading_dimension(backend, cols, false);
+    return bpi_round_up(cols, backend->traits.alignment);
+}
+
+/* The same of error terms. */
+static inline int64_t bpi_error_ld(const bpi_backend *backend, int64_t cols)
+{
+    if (backend->ops->leading_dimension)
+        return backend->ops->leading_dimension(backend, cols, true);
     return bpi_round_up(cols, backend->traits.alignment);
 }
 

@@ -26,6 +26,8 @@ bpi_linear_spec bpi_layer_spec(const bpi_pass *pass, int64_t index, int64_t rows
                              .ld_x = index ? pass->layers[index - 1].ld : pass->ld_x,
                              .ld_w = model->tensors[layer->weight].ld,
                              .ld_a = pass->layers[index].ld,
+                             .ld_d_x = index ? pass->layers[index - 1].error_ld : pass->ld_x,
+                             .ld_delta = pass->layers[index].error_ld,
                              .bias = layer->bias >= 0 && !bpi_block_adds_bias(pass, layer),
                              .activation = layer->in_steps ? BP_ACTIVATION_IDENTITY : layer->block.activation,
                              .slope = layer->block.slope,
@@ -132,6 +134,7 @@ static bool has_skips(const bp_model *model)
     return any;
 }
 
+/* widest: the largest error_ld and ld. */
 static bp_status cut_layers(bpi_pass *pass, int64_t widest, size_t *used)
 {
     const bp_model *model = pass->model;
@@ -161,8 +164,11 @@ static bp_status lay_out(bpi_pass *pass)
     const bpi_traits *traits = &backend->traits;
     int64_t widest = 0;
     for (int64_t i = 0; i < model->layer_count; i++) {
-        pass->layers[i].ld = bpi_leading_dimension(backend, model->layers[i].outputs);
-        widest = pass->layers[i].ld > widest ? pass->layers[i].ld : widest;
+        bpi_pass_layer *layer = &pass->layers[i];
+        layer->ld = bpi_leading_dimension(backend, model->layers[i].outputs);
+        layer->error_ld = bpi_error_ld(backend, model->layers[i].outputs);
+        widest = layer->ld > widest ? layer->ld : widest;
+        widest = layer->error_ld > widest ? layer->error_ld : widest;
     }
     pass->ld_x = bpi_leading_dimension(backend, model->inputs);
     size_t used = 0;

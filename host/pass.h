@@ -34,7 +34,8 @@ typedef struct bpi_pass_layer {
     void *mean, *inv_std; /* of the norm, parameter_type; NULL without one */
     void *skip_grad;      /* layers that feed a skip: what the skips add to dL/d out; NULL elsewhere */
     bool skip_grad_begun; /* within a backward pass: something was added */
-    int64_t ld;           /* of all of them, and of the layer's error term */
+    int64_t ld;           /* of all of them */
+    int64_t error_ld;     /* of the layer's error term, and of dL/da before it */
 } bpi_pass_layer;
 
 typedef struct bpi_pass {

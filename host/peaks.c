@@ -87,7 +87,8 @@ static bp_status try_product(bp_context *context, int64_t n, double *seconds)
 {
     bpi_backend *backend = context->backend;
     int64_t ld = bpi_leading_dimension(backend, n);
-    bpi_linear_spec spec = {.rows = n, .inputs = n, .outputs = n, .ld_x = ld, .ld_w = ld, .ld_a = ld};
+    bpi_linear_spec spec = {
+        .rows = n, .inputs = n, .outputs = n, .ld_x = ld, .ld_w = ld, .ld_a = ld, .ld_d_x = ld, .ld_delta = ld};
     arrays a = {.backend = backend};
     bpi_linear_plan *plan = NULL;
     bp_status status;

@@ -30,7 +30,7 @@
 #include "backprop/train.h"
 #include "error.h"
 
-#define BPI_OPS_VERSION 7
+#define BPI_OPS_VERSION 8
 
 typedef enum bpi_type { BPI_TYPE_F64, BPI_TYPE_F32, BPI_TYPE_BF16, BPI_TYPE_U8 } bpi_type;
 
@@ -153,7 +153,8 @@ static inline bool bpi_goes(unsigned ways, bpi_way way)
 /* A linear layer with its activation, for one number of rows. B rows, I inputs, O outputs. */
 typedef struct bpi_linear_spec {
     int64_t rows, inputs, outputs;
-    int64_t ld_x, ld_w, ld_a; /* of x and d_x; of w and d_w; of z, a and delta */
+    int64_t ld_x, ld_w, ld_a; /* of x; of w and d_w; of z and a */
+    int64_t ld_d_x, ld_delta;
     bool bias;
     bp_activation activation;
     float slope;
@@ -496,8 +497,9 @@ struct bpi_ops {
     bp_status (*block_backward)(bpi_backend *backend, const bpi_block_grad_args *args);
 
     /* leading_dimension: the ld that suits a matrix of `cols` columns best, a multiple of traits.alignment; without it,
-     * the smallest such multiple. Rows that lie a multiple of 512 bytes apart compete for the same lines of a cache. */
-    int64_t (*leading_dimension)(const bpi_backend *backend, int64_t cols);
+     * the smallest such multiple. Rows that lie a multiple of 512 bytes apart compete for the same lines of a cache.
+     * of_errors  the matrix is a delta or d_x; else samples, activations or weights */
+    int64_t (*leading_dimension)(const bpi_backend *backend, int64_t cols, bool of_errors);
 
     /* part_rows: in how large parts a step on `rows` rows should be walked, 1 <= the result <= rows, where a row of the
      * pass takes row_bytes in all arrays together: small enough for the activations of a part to stay in the cache

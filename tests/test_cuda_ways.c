@@ -179,21 +179,20 @@ static void check_delta(bpt_device *device, int s, bool d_b_wanted, bool accumul
     bpt_matrix d_b = bpt_parameters(device, 1, shape.inputs, 1, accumulate ? old : NULL);
     void *mask = new_mask(device, shape.rows, shape.inputs);
     put_signs(device, mask, shape, saved);
-    bpt_put(&linear.x, NULL);
     bpt_reserve(device, shape.rows, shape.inputs, 1);
     go(&linear, 1u << BPI_WAY_DELTA, BP_ACTIVATION_RELU, d_b_wanted, false);
     bpi_activation_args args = {.activation = BP_ACTIVATION_RELU,
                                 .saved = kept.view,
-                                .delta = linear.x.view,
+                                .delta = linear.d_x.view,
                                 .d_b = d_b_wanted ? d_b.view.data : NULL,
                                 .accumulate = accumulate,
                                 .mask = mask};
-    BPT_RUN(device, linear_hidden_delta, linear.plan, linear.a.view.data, linear.w.view.data, &args);
+    BPT_RUN(device, linear_hidden_delta, linear.plan, linear.delta.view.data, linear.w.view.data, &args);
     int64_t count = shape.rows * shape.inputs;
     double *want = bpt_doubles(count), *want_b = bpt_doubles(shape.inputs), *zeros = bpt_doubles(count);
     expect_delta(shape, &values, saved, accumulate ? old : NULL, want, want_b);
     if (bpt_says_something(want, count))
-        bpt_compare(bpt_get(&linear.x), want, zeros, count, "delta, shape %d", s);
+        bpt_compare(bpt_get(&linear.d_x), want, zeros, count, "delta, shape %d", s);
     if (d_b_wanted && bpt_says_something(want_b, shape.inputs))
         bpt_compare(bpt_get(&d_b), want_b, zeros, shape.inputs, "d_b, shape %d, accumulate %d", s, accumulate);
     device->ops->release(device->backend, mask, bpi_mask_bytes(shape.rows, shape.inputs));
@@ -223,7 +222,7 @@ static void check_weight_bias(bpt_device *device, int s, bool accumulate, int la
     }
     go(&linear, 1u << BPI_WAY_BIAS, BP_ACTIVATION_IDENTITY, false, false);
     cr_assert_eq(device->ops->lane_fork(device->backend), BP_STATUS_OK);
-    BPT_RUN(device, linear_weight_bias_grad, linear.plan, lane, linear.a.view.data, linear.x.view.data, accumulate,
+    BPT_RUN(device, linear_weight_bias_grad, linear.plan, lane, linear.delta.view.data, linear.x.view.data, accumulate,
             linear.d_w.view.data, linear.bias.view.data);
     cr_assert_eq(device->ops->lane_join(device->backend), BP_STATUS_OK);
     int64_t count = shape.outputs * shape.inputs;
@@ -263,7 +262,7 @@ static void check_split(bpt_device *device, bpt_shape shape, bool accumulate, in
     bpt_linear_values values = whole_values(shape, 76);
     bpt_linear linear = bpt_linear_open(device, shape, BP_ACTIVATION_IDENTITY, 0, &values);
     int64_t count = shape.outputs * shape.inputs;
-    const void *x = linear.x.view.data, *delta = linear.a.view.data;
+    const void *x = linear.x.view.data, *delta = linear.delta.view.data;
     double *want, *zeros = bpt_doubles(count);
     BPT_RUN(device, linear_weight_grad, linear.plan, 0, delta, x, accumulate, linear.d_w.view.data);
     want = bpt_get(&linear.d_w);
@@ -308,6 +307,8 @@ Test(cuda_ways, that_cannot_be_gone_are_refused_with_the_reason)
                             .ld_x = 12,
                             .ld_w = 12,
                             .ld_a = 20,
+                            .ld_d_x = 12,
+                            .ld_delta = 20,
                             .bias = true,
                             .gradients = true,
                             .input_grad = true,
@@ -326,8 +327,8 @@ Test(cuda_ways, that_cannot_be_gone_are_refused_with_the_reason)
                        gelu                      ? "multiple of 8"
                        : f == BP_ACTIVATION_RELU ? NULL
                                                  : bp_activation_name(layer.below));
-        layer.ld_a = 24;
-        layer.ld_x = 16;
+        layer.ld_a = layer.ld_delta = 24;
+        layer.ld_x = layer.ld_d_x = 16;
         expect_refusal(device, layer, BPI_WAY_FORWARD, gelu || forward ? NULL : "no epilogue for");
         expect_refusal(device, layer, BPI_WAY_DELTA, gelu || f == BP_ACTIVATION_RELU ? NULL : "no epilogue for");
     }

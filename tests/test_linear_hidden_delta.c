@@ -33,30 +33,30 @@ static inputs random_inputs(const bpi_traits *traits, int s, bp_activation below
     return in;
 }
 
-/* In one pass or in two; delta of the layer stands in a, that of the layer below goes to x. */
+/* In one pass or in two; delta of the layer below goes to d_x. */
 static outputs hidden_delta(bpt_device *device, const inputs *in, bool joined)
 {
     bpt_shape shape = in->shape;
     bpt_linear linear = bpt_linear_open(device, shape, BP_ACTIVATION_IDENTITY, in->extra, &in->values);
     bpt_matrix saved = bpt_activations(device, shape.rows, shape.inputs, in->extra, in->saved);
     bpt_matrix d_b = bpt_parameters(device, 1, shape.inputs, 1, in->accumulate ? in->old_d_b : NULL);
-    bpt_put(&linear.x, NULL);
     bpt_reserve(device, shape.rows, shape.inputs, 1);
     bpi_activation_args args = {.activation = in->below,
                                 .slope = bpt_slope,
                                 .saved = saved.view,
-                                .d_a = linear.x.view,
-                                .delta = linear.x.view,
+                                .d_a = linear.d_x.view,
+                                .delta = linear.d_x.view,
                                 .d_b = in->d_b_wanted ? d_b.view.data : NULL,
                                 .accumulate = in->accumulate};
     if (joined) {
         args.d_a.data = NULL; /* not looked at */
-        BPT_RUN(device, linear_hidden_delta, linear.plan, linear.a.view.data, linear.w.view.data, &args);
+        BPT_RUN(device, linear_hidden_delta, linear.plan, linear.delta.view.data, linear.w.view.data, &args);
     } else {
-        BPT_RUN(device, linear_input_grad, linear.plan, linear.a.view.data, linear.w.view.data, linear.x.view.data);
+        BPT_RUN(device, linear_input_grad, linear.plan, linear.delta.view.data, linear.w.view.data,
+                linear.d_x.view.data);
         BPT_RUN(device, activation_backward, &args);
     }
-    outputs got = {bpt_get(&linear.x), in->d_b_wanted ? bpt_get(&d_b) : NULL};
+    outputs got = {bpt_get(&linear.d_x), in->d_b_wanted ? bpt_get(&d_b) : NULL};
     bpt_release(&saved);
     bpt_release(&d_b);
     bpt_linear_close(&linear);

@@ -7,13 +7,11 @@
 
 TestSuite(linear_input_grad, .fini = bpt_clean);
 
-/* delta stands in a, d_x goes to x. */
 static double *input_grad(bpt_device *device, bpt_shape shape, int64_t extra, const bpt_linear_values *values)
 {
     bpt_linear linear = bpt_linear_open(device, shape, BP_ACTIVATION_IDENTITY, extra, values);
-    bpt_put(&linear.x, NULL);
-    BPT_RUN(device, linear_input_grad, linear.plan, linear.a.view.data, linear.w.view.data, linear.x.view.data);
-    double *d_x = bpt_get(&linear.x);
+    BPT_RUN(device, linear_input_grad, linear.plan, linear.delta.view.data, linear.w.view.data, linear.d_x.view.data);
+    double *d_x = bpt_get(&linear.d_x);
     bpt_linear_close(&linear);
     return d_x;
 }

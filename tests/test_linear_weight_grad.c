@@ -7,7 +7,7 @@
 
 TestSuite(linear_weight_grad, .fini = bpt_clean);
 
-/* delta stands in a, d_w goes to w, whose values are what stands there before. */
+/* d_w begins as w. */
 static double *weight_grad(bpt_device *device, bpt_shape shape, int64_t extra, const bpt_linear_values *values,
                            bool accumulate, int lane)
 {
@@ -16,7 +16,7 @@ static double *weight_grad(bpt_device *device, bpt_shape shape, int64_t extra, c
     if (!accumulate)
         bpt_put(&linear.d_w, NULL);
     cr_assert_eq(ops->lane_fork(device->backend), BP_STATUS_OK);
-    BPT_RUN(device, linear_weight_grad, linear.plan, lane, linear.a.view.data, linear.x.view.data, accumulate,
+    BPT_RUN(device, linear_weight_grad, linear.plan, lane, linear.delta.view.data, linear.x.view.data, accumulate,
             linear.d_w.view.data);
     cr_assert_eq(ops->lane_join(device->backend), BP_STATUS_OK);
     double *d_w = bpt_get(&linear.d_w);

@@ -28,6 +28,8 @@ static size_t wanted(bp_context *context, const bp_model *model, int64_t rows)
                             .ld_x = bpi_leading_dimension(context->backend, INPUTS),
                             .ld_w = bpi_leading_dimension(context->backend, INPUTS),
                             .ld_a = bpi_leading_dimension(context->backend, WIDTH),
+                            .ld_d_x = bpi_error_ld(context->backend, INPUTS),
+                            .ld_delta = bpi_error_ld(context->backend, WIDTH),
                             .gradients = true};
     return real->workspace_bytes(context->backend, &spec, model->parameter_count).bytes;
 }

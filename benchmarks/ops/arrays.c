@@ -5,10 +5,10 @@
 #include "benchmarks/core/harness.h"
 #include "benchmarks/ops/ops.h"
 
-static int64_t leading_dimension(const bpi_backend *backend, int64_t cols)
+static int64_t leading_dimension(const bpi_backend *backend, int64_t cols, bool of_errors)
 {
     if (backend->ops->leading_dimension)
-        return backend->ops->leading_dimension(backend, cols);
+        return backend->ops->leading_dimension(backend, cols, of_errors);
     return (cols + backend->traits.alignment - 1) / backend->traits.alignment * backend->traits.alignment;
 }
 
@@ -71,18 +71,28 @@ static bp_status fill_parameters(bpb_arrays *arrays, bpb_array to, uint64_t seed
     return status;
 }
 
-static bp_status make_activation(bpb_arrays *arrays, int64_t cols, uint64_t seed, bpb_array *made)
+static bp_status make_rows(bpb_arrays *arrays, int64_t cols, bool of_errors, uint64_t seed, bpb_array *made)
 {
-    int64_t rows = arrays->shape.batch, ld = leading_dimension(arrays->backend, cols);
+    int64_t rows = arrays->shape.batch, ld = leading_dimension(arrays->backend, cols, of_errors);
     *made = (bpb_array){{NULL, rows, cols, ld}, arrays->backend->traits.activation_type};
     BPI_TRY(hold(arrays, (size_t)(rows * ld) * bpi_type_bytes(made->type), &made->at.data));
     return seed ? fill_activation(arrays, made->at, seed) : BP_STATUS_OK;
 }
 
+static bp_status make_activation(bpb_arrays *arrays, int64_t cols, uint64_t seed, bpb_array *made)
+{
+    return make_rows(arrays, cols, false, seed, made);
+}
+
+static bp_status make_errors(bpb_arrays *arrays, int64_t cols, uint64_t seed, bpb_array *made)
+{
+    return make_rows(arrays, cols, true, seed, made);
+}
+
 static bp_status make_parameters(bpb_arrays *arrays, int64_t rows, int64_t cols, uint64_t seed, float least,
                                  bpb_array *made)
 {
-    int64_t ld = rows > 1 ? leading_dimension(arrays->backend, cols) : cols;
+    int64_t ld = rows > 1 ? leading_dimension(arrays->backend, cols, false) : cols;
     *made = (bpb_array){{NULL, rows, cols, ld}, arrays->backend->traits.parameter_type};
     BPI_TRY(hold(arrays, (size_t)(rows * ld) * bpi_type_bytes(made->type), &made->at.data));
     return seed ? fill_parameters(arrays, *made, seed, least) : BP_STATUS_OK;
@@ -93,11 +103,11 @@ static bp_status make_parameters(bpb_arrays *arrays, int64_t rows, int64_t cols,
 static bp_status make_activations(bpb_arrays *a)
 {
     BPI_TRY(make_activation(a, a->shape.inputs, 1, &a->x));
-    BPI_TRY(make_activation(a, a->shape.inputs, 0, &a->d_x));
+    BPI_TRY(make_errors(a, a->shape.inputs, 0, &a->d_x));
     BPI_TRY(make_activation(a, a->shape.outputs, 2, &a->z));
     BPI_TRY(make_activation(a, a->shape.outputs, 0, &a->a));
-    BPI_TRY(make_activation(a, a->shape.outputs, 3, &a->d_a));
-    BPI_TRY(make_activation(a, a->shape.outputs, 4, &a->delta));
+    BPI_TRY(make_errors(a, a->shape.outputs, 3, &a->d_a));
+    BPI_TRY(make_errors(a, a->shape.outputs, 4, &a->delta));
     return make_activation(a, a->shape.outputs, 0, &a->out);
 }
 
@@ -189,6 +199,8 @@ bp_status bpb_arrays_create(bpi_backend *backend, bpb_shape shape, bpb_arrays *a
                             .ld_x = arrays->x.at.ld,
                             .ld_w = arrays->w.at.ld,
                             .ld_a = arrays->a.at.ld,
+                            .ld_d_x = arrays->d_x.at.ld,
+                            .ld_delta = arrays->delta.at.ld,
                             .bias = true,
                             .activation = BP_ACTIVATION_RELU,
                             .gradients = true,

@@ -72,6 +72,7 @@ static bp_status create(const bpi_backend_options *options, bpi_backend **backen
     cpu->threads = options->threads;
     cpu->loops = loops;
     cpu->products = products;
+    cpu->dense_rows = products == BPI_CPU_GEMM_F32 && bpi_cpu_gemm_has_avx512();
     bp_status status = bpi_cpu_pool_create(allocator, cpu->threads, options->error, &cpu->pool);
     if (status == BP_STATUS_OK)
         status = bpi_cpu_gemm_engine_create(allocator, cpu->threads, loops->expand, options->error, &cpu->engine);
@@ -92,13 +93,15 @@ static bp_status nothing_to_order(bpi_backend *backend)
 }
 
 /* Rows of wide matrices begin on a cache line: with 300 columns on 16 bytes, the error term of a hidden layer took 13 %
- * longer. One line more where they would lie a multiple of 512 bytes apart: with 1024 columns the weight gradient takes
- * 5 % longer without it, and in pieces three times as long (docs/cpu-backend.md). In bf16 the parameters, which are
- * f32, have the same leading dimension. */
-static int64_t leading_dimension(const bpi_backend *backend, int64_t cols)
+ * longer. One line more where they would lie a multiple of 512 bytes apart: with 1024 columns and AVX2 the weight
+ * gradient takes 5 % longer without it, and in pieces three times as long. With AVX-512 that is true of error terms
+ * alone; forward products are 3 to 9 % faster without it (docs/cpu-backend.md). In bf16 the parameters, which are f32,
+ * have the same leading dimension as activations. */
+static int64_t leading_dimension(const bpi_backend *backend, int64_t cols, bool of_errors)
 {
     int64_t line = 64 / (int64_t)bpi_type_bytes(backend->traits.activation_type);
-    return bpi_cpu_spread(bpi_cpu_round_up(cols, cols > 64 ? line : backend->traits.alignment), line);
+    int64_t ld = bpi_cpu_round_up(cols, cols > 64 ? line : backend->traits.alignment);
+    return ((const bpi_cpu *)backend)->dense_rows && !of_errors ? ld : bpi_cpu_spread(ld, line);
 }
 
 static int64_t part_rows(const bpi_backend *backend, int64_t rows, size_t row_bytes)

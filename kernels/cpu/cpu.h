@@ -30,6 +30,7 @@ typedef struct bpi_cpu {
     const bpi_cpu_loops *loops;
     bpi_cpu_gemm_type products;
     bpi_cpu_gemm_engine *engine;
+    bool dense_rows; /* leading dimensions of samples, activations and weights are not spread */
     void *workspace; /* partial results of the operation that runs */
     size_t workspace_bytes;
     bpi_cpu_made made[BPI_CPU_MOST_MADE]; /* since step_begin; see chunks.c */

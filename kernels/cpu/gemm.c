@@ -77,6 +77,12 @@ bpi_cpu_gemm_bf16 bpi_cpu_gemm_bf16_of_machine(void)
                                       : BPI_CPU_GEMM_NO_BF16;
 }
 
+bool bpi_cpu_gemm_has_avx512(void)
+{
+    unsigned isa = (unsigned)dnnl_get_effective_cpu_isa(), avx512 = (unsigned)dnnl_cpu_isa_avx512_core;
+    return (isa & avx512) == avx512;
+}
+
 bp_status bpi_cpu_gemm_engine_create(const bp_allocator *allocator, int threads, bpi_cpu_expand expand,
                                      bpi_error *error, bpi_cpu_gemm_engine **result)
 {

@@ -37,6 +37,9 @@ void bpi_cpu_gemm_engine_destroy(bpi_cpu_gemm_engine *engine); /* accepts NULL *
 /* "oneDNN 2.6.3" */
 void bpi_cpu_gemm_version(char *text, size_t bytes);
 
+/* Whether oneDNN multiplies f32 with AVX-512. */
+bool bpi_cpu_gemm_has_avx512(void);
+
 /* Whether oneDNN multiplies bf16 with this machine's instructions for it: AVX512-BF16, or those and AMX. */
 typedef enum bpi_cpu_gemm_bf16 {
     BPI_CPU_GEMM_NO_BF16,

@@ -52,11 +52,11 @@ static bp_status plan_products(bpi_linear_plan *plan, bpi_cpu_product_visit visi
         rows = bpi_cpu_cut_of_input_grad(spec, bf16);
         bpi_cpu_gemm_shape input_grad = {.type = plan->type,
                                          .k = spec->outputs,
-                                         .a_row_stride = spec->ld_a,
+                                         .a_row_stride = spec->ld_delta,
                                          .a_col_stride = 1,
                                          .b_row_stride = spec->ld_w,
                                          .b_col_stride = 1,
-                                         .ld_c = bf16 ? bpi_cpu_float_ld(rows.piece) : spec->ld_x};
+                                         .ld_c = bf16 ? bpi_cpu_float_ld(rows.piece) : spec->ld_d_x};
         BPI_TRY(plan_tiled(rows, input_grad, &plan->input_grad, visit, context));
     }
     return spec->gradients ? bpi_cpu_weight_grad_plan(plan, visit, context) : BP_STATUS_OK;
@@ -129,6 +129,7 @@ bp_status bpi_cpu_linear_plan(bpi_backend *backend, const bpi_linear_spec *spec,
 {
     assert(spec->rows >= 1 && spec->inputs >= 1 && spec->outputs >= 1);
     assert(spec->ld_x >= spec->inputs && spec->ld_w >= spec->inputs && spec->ld_a >= spec->outputs);
+    assert(!spec->gradients || (spec->ld_d_x >= spec->inputs && spec->ld_delta >= spec->outputs));
     bpi_cpu *cpu = bpi_cpu_of(backend);
     *result = NULL;
     bpi_linear_plan *plan = cpu->allocator.allocate(cpu->allocator.user, sizeof *plan, 64);
@@ -338,10 +339,10 @@ static product product_of_input_grad(bpi_backend *backend, const bpi_linear_plan
                     .tiled = &plan->input_grad,
                     .left = delta,
                     .right = w,
-                    .ld_left = plan->spec.ld_a,
+                    .ld_left = plan->spec.ld_delta,
                     .right_stride = 1,
                     .out = d_x,
-                    .ld_out = plan->spec.ld_x,
+                    .ld_out = plan->spec.ld_d_x,
                     .narrow = plan->type != BPI_CPU_GEMM_F32,
                     .spec = &plan->spec};
     return work;
@@ -357,7 +358,7 @@ bp_status bpi_cpu_linear_input_grad(bpi_backend *backend, const bpi_linear_plan 
 bp_status bpi_cpu_linear_hidden_delta(bpi_backend *backend, const bpi_linear_plan *plan, const void *delta,
                                       const void *w, const bpi_activation_args *args)
 {
-    assert(args->delta.cols == plan->spec.inputs && args->delta.ld == plan->spec.ld_x);
+    assert(args->delta.cols == plan->spec.inputs && args->delta.ld == plan->spec.ld_d_x);
     assert(!args->wide || plan->type == BPI_CPU_GEMM_F32); /* a layer that has one above it is not the last */
     product work = product_of_input_grad(backend, plan, delta, w, args->delta.data);
     work.below = args;

@@ -88,11 +88,13 @@ bpi_cpu_cut bpi_cpu_cut_of_forward(const bpi_linear_spec *spec)
     return over_rows(rows_of_product(spec->rows, spec->outputs, weights, tile), spec->outputs);
 }
 
-/* In bf16 the weights are brought into another form for each tile here as well. */
+/* In bf16 the weights are brought into another form for each tile here as well, and in f32 where their rows lie a
+ * multiple of 512 bytes apart: 1024 to 1024 takes 1.30 times as long in tiles of 64 rows as in tiles of 512. */
 bpi_cpu_cut bpi_cpu_cut_of_input_grad(const bpi_linear_spec *spec, bool bf16)
 {
     int64_t weights = spec->inputs * spec->outputs, tile = weights >= MOST_WEIGHTS ? LARGEST_TILE : SMALLEST_TILE;
-    tile = bf16 ? tile_of_turned(spec->rows, weights) : tile;
+    bool turned = bf16 || !bpi_cpu_is_spread(spec->ld_w);
+    tile = turned ? tile_of_turned(spec->rows, weights) : tile;
     return over_rows(rows_of_product(spec->rows, spec->inputs, weights, tile), spec->inputs);
 }
 

@@ -21,7 +21,7 @@ static bp_status plan_kind(bpi_linear_plan *plan, int last_piece, int last_part,
         .n = spec->inputs,
         .k = last_part ? last(spec->rows, split->part, split->parts) : split->part,
         .a_row_stride = 1,
-        .a_col_stride = spec->ld_a,
+        .a_col_stride = spec->ld_delta,
         .b_row_stride = spec->ld_x,
         .b_col_stride = 1,
         .ld_c = spec->ld_w,
@@ -68,7 +68,7 @@ static void piece_of_part(void *context, int64_t task, int thread)
         work->plan->weight_grad[piece == split->pieces - 1][part == split->parts - 1][work->accumulate];
     int64_t output = piece * split->piece, row = part * split->part;
     int code = bpi_cpu_gemm_run(gemm, thread, bpi_cpu_scratchpad(work->cpu, work->plan, thread),
-                                bpi_cpu_factor(work->plan, work->delta, row * spec->ld_a + output),
+                                bpi_cpu_factor(work->plan, work->delta, row * spec->ld_delta + output),
                                 bpi_cpu_factor(work->plan, work->x, row * spec->ld_x),
                                 work->d_w + (part * spec->outputs + output) * spec->ld_w);
     int none = 0;

@@ -44,6 +44,7 @@ bp_status bpi_cuda_linear_plan(bpi_backend *backend, const bpi_linear_spec *spec
 {
     assert(spec->rows >= 1 && spec->inputs >= 1 && spec->outputs >= 1);
     assert(spec->ld_x >= spec->inputs && spec->ld_w >= spec->inputs && spec->ld_a >= spec->outputs);
+    assert(!spec->gradients || (spec->ld_d_x >= spec->inputs && spec->ld_delta >= spec->outputs));
     assert(bpi_cuda_of(backend)->weights.bytes >= bpi_cuda_workspace_bytes(backend, spec, 1).weight_bytes);
     const bp_allocator *allocator = &bpi_cuda_of(backend)->allocator;
     *plan = allocator->allocate(allocator->user, sizeof **plan, 64);
@@ -151,9 +152,9 @@ bp_status bpi_cuda_linear_input_grad(bpi_backend *backend, const bpi_linear_plan
 {
     const bpi_linear_spec *spec = &plan->spec;
     assert(delta && w && d_x);
-    factor weights = {w, spec->ld_w, CUBLAS_OP_N}, errors = {delta, spec->ld_a, CUBLAS_OP_N};
+    factor weights = {w, spec->ld_w, CUBLAS_OP_N}, errors = {delta, spec->ld_delta, CUBLAS_OP_N};
     return multiply(bpi_cuda_of(backend), 0, spec->inputs, spec->rows, spec->outputs, weights, errors,
-                    (result){d_x, spec->ld_x, backend->traits.activation_type, 0.0f});
+                    (result){d_x, spec->ld_d_x, backend->traits.activation_type, 0.0f});
 }
 
 /* Parts of as many rows each, all at once, then their sum from the first part on: as column_sums_finish adds slices. */
@@ -165,7 +166,7 @@ static bp_status weight_grad_in_parts(bpi_cuda *cuda, const bpi_linear_spec *spe
     BPI_CUDA_TRY(cuda->backend.error,
                  cublasGemmStridedBatchedEx_64(cuda->blas[lane], CUBLAS_OP_N, CUBLAS_OP_T, spec->inputs, spec->outputs,
                                                rows, &one, x, cuda->factors, spec->ld_x, rows * spec->ld_x, delta,
-                                               cuda->factors, spec->ld_a, rows * spec->ld_a, &none,
+                                               cuda->factors, spec->ld_delta, rows * spec->ld_delta, &none,
                                                cuda->weights.memory, CUDA_R_32F, spec->inputs, bpi_cuda_sums_ld(count),
                                                parts, cuda->compute, CUBLAS_GEMM_DEFAULT));
     BPI_CUDA_TRY(cuda->backend.error, bpi_cuda_run_column_sums_finish(cuda->lanes[lane], cuda->weights.memory, parts,
@@ -180,7 +181,7 @@ bp_status bpi_cuda_linear_weight_grad(bpi_backend *backend, const bpi_linear_pla
     assert(delta && x && d_w && lane >= 0 && lane < BPI_CUDA_LANES);
     if (bpi_goes(spec->ways, BPI_WAY_SPLIT))
         return weight_grad_in_parts(bpi_cuda_of(backend), spec, lane, delta, x, accumulate, d_w);
-    factor samples = {x, spec->ld_x, CUBLAS_OP_N}, errors = {delta, spec->ld_a, CUBLAS_OP_T};
+    factor samples = {x, spec->ld_x, CUBLAS_OP_N}, errors = {delta, spec->ld_delta, CUBLAS_OP_T};
     return multiply(bpi_cuda_of(backend), lane, spec->inputs, spec->outputs, spec->rows, samples, errors,
                     (result){d_w, spec->ld_w, backend->traits.parameter_type, accumulate ? 1.0f : 0.0f});
 }
@@ -199,7 +200,7 @@ bp_status bpi_cuda_linear_hidden_delta(bpi_backend *backend, const bpi_linear_pl
     const bpi_linear_spec *spec = &plan->spec;
     bpi_cuda *cuda = bpi_cuda_of(backend);
     assert(bpi_goes(spec->ways, BPI_WAY_DELTA) && args->activation == spec->below && !args->d_b == !spec->below_bias);
-    assert(args->saved.ld == spec->ld_x && args->delta.ld == spec->ld_x);
+    assert(args->saved.ld == spec->ld_x && args->delta.ld == spec->ld_d_x);
     union {
         const void *read;
         void *shown;

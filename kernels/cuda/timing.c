@@ -42,8 +42,8 @@ static void lay_out(layer *l)
     l->z = cut(l, (size_t)(s->rows * s->ld_a) * wide);
     l->a = cut(l, (size_t)(s->rows * s->ld_a) * wide);
     l->mask = cut(l, bpi_mask_bytes(s->rows, s->outputs));
-    l->delta = cut(l, (size_t)(s->rows * s->ld_a) * element);
-    l->d_x = cut(l, (size_t)(s->rows * s->ld_x) * element);
+    l->delta = cut(l, (size_t)(s->rows * s->ld_delta) * element);
+    l->d_x = cut(l, (size_t)(s->rows * s->ld_d_x) * element);
     l->d_w = cut(l, (size_t)(s->outputs * s->ld_w) * sizeof(float));
     l->d_b = cut(l, (size_t)s->outputs * sizeof(float));
     l->below_mask = cut(l, bpi_mask_bytes(s->rows, s->inputs));
@@ -127,7 +127,7 @@ static bp_status run_below(const layer *l)
 {
     const bpi_linear_spec *s = &l->spec;
     bpi_backend *backend = &l->cuda->backend;
-    bpi_matrix d_x = {l->d_x, s->rows, s->inputs, s->ld_x};
+    bpi_matrix d_x = {l->d_x, s->rows, s->inputs, s->ld_d_x};
     bpi_activation_args args = {.activation = s->below,
                                 .slope = s->slope,
                                 .saved = {l->x, s->rows, s->inputs, s->ld_x},

@@ -96,8 +96,8 @@ bp_status bpi_cuda_way_gemm(bpi_cuda *cuda, const bpi_linear_spec *spec, bpi_way
                                 .n = spec->rows,
                                 .k = spec->outputs,
                                 .left_ld = spec->ld_w,
-                                .right_ld = spec->ld_a,
-                                .out_ld = spec->ld_x};
+                                .right_ld = spec->ld_delta,
+                                .out_ld = spec->ld_d_x};
         return delta_epilogue(spec, why, gemm);
     }
     *gemm = (bpi_cuda_gemm){.m = spec->inputs,
@@ -105,7 +105,7 @@ bp_status bpi_cuda_way_gemm(bpi_cuda *cuda, const bpi_linear_spec *spec, bpi_way
                             .k = spec->rows,
                             .right_operation = CUBLAS_OP_T,
                             .left_ld = spec->ld_x,
-                            .right_ld = spec->ld_a,
+                            .right_ld = spec->ld_delta,
                             .out_ld = spec->ld_w,
                             .epilogue = CUBLASLT_EPILOGUE_BGRADB};
     return spec->bias ? BP_STATUS_OK : refuse(why, "there is no bias");

@@ -8,6 +8,7 @@ bp_status bpi_reference_linear_plan(bpi_backend *backend, const bpi_linear_spec 
 {
     assert(spec->rows >= 1 && spec->inputs >= 1 && spec->outputs >= 1);
     assert(spec->ld_x >= spec->inputs && spec->ld_w >= spec->inputs && spec->ld_a >= spec->outputs);
+    assert(!spec->gradients || (spec->ld_d_x >= spec->inputs && spec->ld_delta >= spec->outputs));
     const bp_allocator *allocator = &((bpi_reference *)backend)->allocator;
     *plan = allocator->allocate(allocator->user, sizeof **plan, 64);
     if (!*plan)
@@ -55,12 +56,12 @@ bp_status bpi_reference_linear_input_grad(bpi_backend *backend, const bpi_linear
     const bpi_linear_spec *spec = &plan->spec;
     assert(delta && w && d_x);
     for (int64_t b = 0; b < spec->rows; ++b) {
-        const double *delta_row = (const double *)delta + b * spec->ld_a;
+        const double *delta_row = (const double *)delta + b * spec->ld_delta;
         for (int64_t i = 0; i < spec->inputs; ++i) {
             double sum = 0.0;
             for (int64_t o = 0; o < spec->outputs; ++o)
                 sum += delta_row[o] * ((const double *)w)[o * spec->ld_w + i];
-            ((double *)d_x)[b * spec->ld_x + i] = sum;
+            ((double *)d_x)[b * spec->ld_d_x + i] = sum;
         }
     }
     return BP_STATUS_OK;
@@ -77,7 +78,7 @@ bp_status bpi_reference_linear_weight_grad(bpi_backend *backend, const bpi_linea
             double *element = (double *)d_w + o * spec->ld_w + i;
             double sum = 0.0;
             for (int64_t b = 0; b < spec->rows; ++b)
-                sum += ((const double *)delta)[b * spec->ld_a + o] * ((const double *)x)[b * spec->ld_x + i];
+                sum += ((const double *)delta)[b * spec->ld_delta + o] * ((const double *)x)[b * spec->ld_x + i];
             *element = accumulate ? *element + sum : sum;
         }
     }

@@ -26,7 +26,9 @@ static bpt_linear open_layer(bpt_device *device, bpt_shape shape, bp_activation 
     linear.d_w = bpt_parameters(device, shape.outputs, shape.inputs, extra, values->w);
     linear.bias = bpt_parameters(device, 1, shape.outputs, 1, values->bias);
     linear.z = (wide ? bpt_wide : bpt_activations)(device, shape.rows, shape.outputs, extra, NULL);
-    linear.a = (wide ? bpt_wide : bpt_activations)(device, shape.rows, shape.outputs, extra, values->delta);
+    linear.a = (wide ? bpt_wide : bpt_activations)(device, shape.rows, shape.outputs, extra, NULL);
+    linear.delta = bpt_activations(device, shape.rows, shape.outputs, extra + 1, values->delta);
+    linear.d_x = bpt_activations(device, shape.rows, shape.inputs, extra + 1, NULL);
     linear.spec = (bpi_linear_spec){
         .rows = shape.rows,
         .inputs = shape.inputs,
@@ -34,6 +36,8 @@ static bpt_linear open_layer(bpt_device *device, bpt_shape shape, bp_activation 
         .ld_x = linear.x.view.ld,
         .ld_w = linear.w.view.ld,
         .ld_a = linear.a.view.ld,
+        .ld_d_x = linear.d_x.view.ld,
+        .ld_delta = linear.delta.view.ld,
         .bias = values->bias != NULL,
         .activation = activation,
         .slope = bpt_slope,
@@ -71,4 +75,6 @@ void bpt_linear_close(bpt_linear *linear)
     bpt_release(&linear->bias);
     bpt_release(&linear->z);
     bpt_release(&linear->a);
+    bpt_release(&linear->delta);
+    bpt_release(&linear->d_x);
 }

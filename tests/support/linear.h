@@ -9,7 +9,8 @@ typedef struct bpt_linear {
     bpt_device *device;
     bpi_linear_spec spec;
     bpi_linear_plan *plan;
-    bpt_matrix x, w, d_w, bias, z, a; /* d_w begins as w; x holds d_x, and a delta, in the tests of the gradients */
+    bpt_matrix x, w, d_w, bias, z, a; /* d_w begins as w */
+    bpt_matrix delta, d_x;            /* other leading dimensions than a and x; d_x begins as nothing */
 } bpt_linear;
 
 /* Inputs on the host, dense. bias NULL: a layer without one. */

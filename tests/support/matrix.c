@@ -221,6 +221,8 @@ void bpt_reserve(bpt_device *device, int64_t rows, int64_t cols, int64_t paramet
                             .ld_x = alignment,
                             .ld_w = alignment,
                             .ld_a = ld,
+                            .ld_d_x = alignment,
+                            .ld_delta = ld,
                             .bias = true,
                             .gradients = true};
     bpi_workspace workspace = device->ops->workspace_bytes(device->backend, &spec, parameters);

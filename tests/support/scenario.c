@@ -31,10 +31,15 @@ static float *array(scene *s, int64_t count, double reach)
     return values;
 }
 
-/* Rows are as far apart as the backend likes; the padding is zero. */
-static bpi_matrix matrix_of(scene *s, bool narrow, int64_t rows, int64_t cols, double reach)
+static int64_t ld_of(const scene *s, int64_t cols, bool of_errors)
 {
-    bpi_matrix m = {NULL, rows, cols, s->device->ops->leading_dimension(s->device->backend, cols)};
+    return s->device->ops->leading_dimension(s->device->backend, cols, of_errors);
+}
+
+/* Rows are as far apart as the backend likes; the padding is zero. */
+static bpi_matrix matrix_of(scene *s, bool narrow, int64_t rows, int64_t cols, int64_t ld, double reach)
+{
+    bpi_matrix m = {NULL, rows, cols, ld};
     m.data = calloc((size_t)(rows * m.ld), narrow ? sizeof(uint16_t) : sizeof(float));
     cr_assert_not_null(m.data);
     for (int64_t r = 0; reach > 0.0 && r < rows; ++r)
@@ -50,13 +55,18 @@ static bpi_matrix matrix_of(scene *s, bool narrow, int64_t rows, int64_t cols, d
 
 static bpi_matrix matrix(scene *s, int64_t rows, int64_t cols, double reach)
 {
-    return matrix_of(s, s->narrow, rows, cols, reach);
+    return matrix_of(s, s->narrow, rows, cols, ld_of(s, cols, false), reach);
+}
+
+static bpi_matrix error_matrix(scene *s, int64_t rows, int64_t cols, double reach)
+{
+    return matrix_of(s, s->narrow, rows, cols, ld_of(s, cols, true), reach);
 }
 
 /* Of parameters, their gradients, targets, and what the loss reads. */
 static bpi_matrix wide_matrix(scene *s, int64_t rows, int64_t cols, double reach)
 {
-    return matrix_of(s, false, rows, cols, reach);
+    return matrix_of(s, false, rows, cols, ld_of(s, cols, false), reach);
 }
 
 static void keep(scene *s, const void *values, int64_t floats)
@@ -89,7 +99,7 @@ static void make_scene(scene *s)
     s->narrow = s->device->backend->traits.activation_type == BPI_TYPE_BF16;
     s->x = matrix(s, is->rows, is->inputs, 2.0);
     s->w = matrix(s, is->outputs, is->inputs, 0.5);
-    s->delta = matrix(s, is->rows, is->outputs, 1.0);
+    s->delta = error_matrix(s, is->rows, is->outputs, 1.0);
     s->saved_below = matrix(s, is->rows, is->inputs, 0.9); /* a value of every activation */
     s->bias = array(s, is->outputs, 1.0);
     s->spec = (bpi_linear_spec){.rows = is->rows,
@@ -97,7 +107,9 @@ static void make_scene(scene *s)
                                 .outputs = is->outputs,
                                 .ld_x = s->x.ld,
                                 .ld_w = s->w.ld,
-                                .ld_a = s->delta.ld,
+                                .ld_a = ld_of(s, is->outputs, false),
+                                .ld_d_x = ld_of(s, is->inputs, true),
+                                .ld_delta = s->delta.ld,
                                 .bias = true,
                                 .activation = is->activation,
                                 .slope = 0.2f,
@@ -116,14 +128,14 @@ static void run_products(scene *s)
             bpi_activation_saves_z(is->activation) ? z.data : NULL, a.data);
     keep_matrix(s, z);
     keep_matrix(s, a);
-    bpi_matrix d_x = matrix(s, is->rows, is->inputs, 0.0), d_w = wide_matrix(s, is->outputs, is->inputs, 0.0);
+    bpi_matrix d_x = error_matrix(s, is->rows, is->inputs, 0.0), d_w = wide_matrix(s, is->outputs, is->inputs, 0.0);
     BPT_RUN(s->device, linear_input_grad, s->plan, s->delta.data, s->w.data, d_x.data);
     BPT_RUN(s->device, linear_weight_grad, s->plan, 1, s->delta.data, s->x.data, false, d_w.data);
     keep(s, d_w.data, d_w.rows * d_w.ld);
     BPT_RUN(s->device, linear_weight_grad, s->plan, 1, s->delta.data, s->x.data, true, d_w.data);
     keep_matrix(s, d_x);
     keep_wide_matrix(s, d_w);
-    bpi_matrix below = matrix(s, is->rows, is->inputs, 0.0);
+    bpi_matrix below = error_matrix(s, is->rows, is->inputs, 0.0);
     float *d_b = array(s, is->inputs, 0.0);
     bpi_activation_args args = {
         .activation = is->activation, .slope = 0.2f, .saved = s->saved_below, .delta = below, .d_b = d_b};
@@ -137,7 +149,7 @@ static void run_elementwise(scene *s)
 {
     const bpt_scenario *is = s->is;
     bpi_matrix f = matrix(s, is->rows, is->inputs, 0.0), slope = matrix(s, is->rows, is->inputs, 0.0);
-    bpi_matrix product = matrix(s, is->rows, is->inputs, 0.0), delta = matrix(s, is->rows, is->inputs, 0.0);
+    bpi_matrix product = matrix(s, is->rows, is->inputs, 0.0), delta = error_matrix(s, is->rows, is->inputs, 0.0);
     float *d_b = array(s, is->inputs, 1.0);
     BPT_RUN(s->device, activation_forward, is->activation, 0.2f, s->x, f);
     BPT_RUN(s->device, activation_derivative, is->activation, 0.2f, s->saved_below, slope);
@@ -164,7 +176,7 @@ static void run_loss(scene *s)
 {
     const bpt_scenario *is = s->is;
     bpi_matrix targets = wide_matrix(s, is->rows, is->outputs, 0.5), z = wide_matrix(s, is->rows, is->outputs, 1.0);
-    bpi_matrix delta = matrix(s, is->rows, is->outputs, 0.0);
+    bpi_matrix delta = error_matrix(s, is->rows, is->outputs, 0.0);
     float *d_b = array(s, is->outputs, 0.0);
     bpi_step_state state = {.step = 0};
     int64_t *classes = calloc((size_t)is->rows, sizeof *classes);
