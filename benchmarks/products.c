@@ -34,7 +34,7 @@ static bool make_deltas(bpb_products *products, int64_t batch, const int64_t *wi
 {
     const bpi_backend *backend = products->backend;
     for (int i = 0; i <= layers; ++i) {
-        int64_t count = batch * backend->ops->leading_dimension(backend, widths[i], true);
+        int64_t count = batch * bpi_ld_of(backend, widths[i], true);
         products->delta_count = count > products->delta_count ? count : products->delta_count;
     }
     for (int i = 0; i < 2; ++i) {
@@ -50,15 +50,15 @@ static bool make_layer(bpb_products *products, int index, int threads, int64_t b
     bpi_backend *backend = products->backend;
     bpb_layer *l = &products->layer[index];
     int64_t inputs = widths[index], outputs = widths[index + 1];
-    int64_t ld_x = backend->ops->leading_dimension(backend, inputs, false);
+    int64_t ld_x = bpi_ld_of(backend, inputs, false);
     l->spec = (bpi_linear_spec){.rows = batch,
                                 .inputs = inputs,
                                 .outputs = outputs,
                                 .ld_x = ld_x,
                                 .ld_w = ld_x,
-                                .ld_a = backend->ops->leading_dimension(backend, outputs, false),
-                                .ld_d_x = backend->ops->leading_dimension(backend, inputs, true),
-                                .ld_delta = backend->ops->leading_dimension(backend, outputs, true),
+                                .ld_a = bpi_ld_of(backend, outputs, false),
+                                .ld_d_x = bpi_ld_of(backend, inputs, true),
+                                .ld_delta = bpi_ld_of(backend, outputs, true),
                                 .activation = BP_ACTIVATION_IDENTITY,
                                 .gradients = true,
                                 .input_grad = index > 0};

@@ -21,7 +21,7 @@ static void print_training(const history *h, int64_t planned)
     printf("training   %lld", (long long)h->epochs);
     if (planned > h->epochs)
         printf(" of %lld", (long long)planned);
-    printf(" epoch%s, %s steps", (planned > h->epochs ? planned : h->epochs) == 1 ? "" : "s",
+    printf(" epoch%s, %s steps", words_plural(planned > h->epochs ? planned : h->epochs),
            words_count(&steps, h->steps));
     if (!isnan(h->seconds))
         printf(", %s", words_time(&time, h->seconds));

@@ -13,11 +13,6 @@
 
 enum { METRIC_DIGITS = 9 }; /* what a float32 needs */
 
-static const char *plural(int64_t count)
-{
-    return count == 1 ? "" : "s";
-}
-
 static void report_data(const training *t)
 {
     words rows, test;
@@ -25,12 +20,13 @@ static void report_data(const training *t)
     int64_t targets = bp_data_target_cols(t->data);
     bp_loss loss = bp_model_loss(t->model);
     printf("data       %s: %s sample%s, %lld input%s, ", source_name(t->options),
-           words_count(&rows, bp_data_rows(t->data)), plural(bp_data_rows(t->data)), (long long)inputs, plural(inputs));
+           words_count(&rows, bp_data_rows(t->data)), words_plural(bp_data_rows(t->data)), (long long)inputs,
+           words_plural(inputs));
     /* a table's whole numbers are classes and values, as the loss takes them */
     if (classes > 0 && (loss == BP_LOSS_SOFTMAX_CROSS_ENTROPY || loss == BP_LOSS_BCE_WITH_LOGITS))
         printf("%lld class%s", (long long)classes, classes == 1 ? "" : "es");
     else
-        printf("%lld target%s", (long long)targets, plural(targets));
+        printf("%lld target%s", (long long)targets, words_plural(targets));
     if (t->validation)
         printf("; validation: %s", words_count(&test, bp_data_rows(t->validation)));
     if (t->test)
@@ -66,16 +62,16 @@ void report_start(const training *t)
         printf(" x %lld", (long long)v->accumulate);
     if (v->ema > 0)
         printf(", averages %.10g", v->ema);
-    printf(", %lld epoch%s of %lld step%s\n", (long long)v->epochs, plural(v->epochs), (long long)t->steps_per_epoch,
-           plural(t->steps_per_epoch));
+    printf(", %lld epoch%s of %lld step%s\n", (long long)v->epochs, words_plural(v->epochs),
+           (long long)t->steps_per_epoch, words_plural(t->steps_per_epoch));
     if (t->plan.memory_limited)
         printf("memory     a batch of %lld does not fit: %lld samples at a time, %s bytes\n", (long long)v->batch,
                (long long)t->plan.part_rows, words_count(&count, (int64_t)t->plan.total_bytes));
     report_backend(t);
     if (t->run.has_checkpoint)
         printf("resume     %s after %lld epoch%s, %lld step%s\n", t->run.path,
-               (long long)bp_trainer_epochs_done(t->trainer), plural(bp_trainer_epochs_done(t->trainer)),
-               (long long)t->first_step, plural(t->first_step));
+               (long long)bp_trainer_epochs_done(t->trainer), words_plural(bp_trainer_epochs_done(t->trainer)),
+               (long long)t->first_step, words_plural(t->first_step));
     else if (v->resume)
         printf("resume     no checkpoint in %s yet: starting from the beginning\n", t->run.path);
     fflush(stdout);

@@ -78,6 +78,11 @@ const char *words_count(words *w, int64_t count)
     return w->text;
 }
 
+const char *words_plural(int64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 void words_plain(char *text)
 {
     for (unsigned char *c = (unsigned char *)text; *c; c++)

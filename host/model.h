@@ -89,17 +89,13 @@ static inline int64_t bpi_round_up(int64_t value, int64_t multiple)
 /* The leading dimension of a matrix of `cols` columns. */
 static inline int64_t bpi_leading_dimension(const bpi_backend *backend, int64_t cols)
 {
-    if (backend->ops->leading_dimension)
-        return backend->ops->leading_dimension(backend, cols, false);
-    return bpi_round_up(cols, backend->traits.alignment);
+    return bpi_ld_of(backend, cols, false);
 }
 
 /* The same of error terms. */
 static inline int64_t bpi_error_ld(const bpi_backend *backend, int64_t cols)
 {
-    if (backend->ops->leading_dimension)
-        return backend->ops->leading_dimension(backend, cols, true);
-    return bpi_round_up(cols, backend->traits.alignment);
+    return bpi_ld_of(backend, cols, true);
 }
 
 /* Where a tensor begins in the parameters or in an array laid out like them; NULL for index -1. */

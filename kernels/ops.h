@@ -546,6 +546,15 @@ struct bpi_ops {
     void (*graph_release)(bpi_backend *backend, void *graph);
 };
 
+/* The leading dimension of a matrix of `cols` columns: see bpi_ops.leading_dimension. */
+static inline int64_t bpi_ld_of(const bpi_backend *backend, int64_t cols, bool of_errors)
+{
+    int64_t alignment = backend->traits.alignment;
+    if (backend->ops->leading_dimension)
+        return backend->ops->leading_dimension(backend, cols, of_errors);
+    return (cols + alignment - 1) / alignment * alignment;
+}
+
 /* The symbol that a plug-in exports, and the tables that are built in. */
 #define BPI_PLUGIN_SYMBOL "bpi_plugin_ops"
 typedef const bpi_ops *(*bpi_plugin_entry)(void);

@@ -5,13 +5,6 @@
 #include "benchmarks/core/harness.h"
 #include "benchmarks/ops/ops.h"
 
-static int64_t leading_dimension(const bpi_backend *backend, int64_t cols, bool of_errors)
-{
-    if (backend->ops->leading_dimension)
-        return backend->ops->leading_dimension(backend, cols, of_errors);
-    return (cols + backend->traits.alignment - 1) / backend->traits.alignment * backend->traits.alignment;
-}
-
 static bp_status hold(bpb_arrays *arrays, size_t bytes, void **memory)
 {
     if (arrays->held_count == BPB_MOST_ARRAYS)
@@ -73,7 +66,7 @@ static bp_status fill_parameters(bpb_arrays *arrays, bpb_array to, uint64_t seed
 
 static bp_status make_rows(bpb_arrays *arrays, int64_t cols, bool of_errors, uint64_t seed, bpb_array *made)
 {
-    int64_t rows = arrays->shape.batch, ld = leading_dimension(arrays->backend, cols, of_errors);
+    int64_t rows = arrays->shape.batch, ld = bpi_ld_of(arrays->backend, cols, of_errors);
     *made = (bpb_array){{NULL, rows, cols, ld}, arrays->backend->traits.activation_type};
     BPI_TRY(hold(arrays, (size_t)(rows * ld) * bpi_type_bytes(made->type), &made->at.data));
     return seed ? fill_activation(arrays, made->at, seed) : BP_STATUS_OK;
@@ -92,7 +85,7 @@ static bp_status make_errors(bpb_arrays *arrays, int64_t cols, uint64_t seed, bp
 static bp_status make_parameters(bpb_arrays *arrays, int64_t rows, int64_t cols, uint64_t seed, float least,
                                  bpb_array *made)
 {
-    int64_t ld = rows > 1 ? leading_dimension(arrays->backend, cols, false) : cols;
+    int64_t ld = rows > 1 ? bpi_ld_of(arrays->backend, cols, false) : cols;
     *made = (bpb_array){{NULL, rows, cols, ld}, arrays->backend->traits.parameter_type};
     BPI_TRY(hold(arrays, (size_t)(rows * ld) * bpi_type_bytes(made->type), &made->at.data));
     return seed ? fill_parameters(arrays, *made, seed, least) : BP_STATUS_OK;

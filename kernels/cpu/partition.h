@@ -63,13 +63,14 @@ static inline int64_t bpi_cpu_round_up(int64_t value, int64_t multiple)
     return (value + multiple - 1) / multiple * multiple;
 }
 
-/* The leading dimension `ld`, or one cache line (of `line` elements) more where rows would lie a multiple of 128
- * elements apart, which of f32 are 512 bytes: products take longer there (docs/cpu-backend.md). */
+/* Whether rows lie no multiple of 128 elements apart, which of f32 are 512 bytes: products can take longer there
+ * (docs/cpu-backend.md). */
 static inline bool bpi_cpu_is_spread(int64_t ld)
 {
     return ld % 128 != 0;
 }
 
+/* The leading dimension `ld`, or one cache line (of `line` elements) more where it is not spread. */
 static inline int64_t bpi_cpu_spread(int64_t ld, int64_t line)
 {
     return bpi_cpu_is_spread(ld) ? ld : ld + line;

@@ -55,6 +55,8 @@ static int64_t pass_most(const bpi_cuda_pass *pass, int64_t rows, int64_t least_
     return clamp(long_enough > filling ? long_enough : filling, 1, clamp(largest_grid / pass->tiles, 1, largest_grid));
 }
 
+enum { NARROW_LANES = 8 };
+
 /* How a pass is cut. */
 typedef struct pass_cut {
     int narrowest;
@@ -82,7 +84,7 @@ static int64_t pass_slices_up_to(int64_t rows, int64_t cols, int width, pass_cut
     return wide > narrow ? wide : narrow;
 }
 
-static const pass_cut plain_pass = {8, 128, BPI_CUDA_LARGEST_GRID};
+static const pass_cut plain_pass = {NARROW_LANES, 128, BPI_CUDA_LARGEST_GRID};
 
 bpi_cuda_pass bpi_cuda_pass_of(int64_t rows, int64_t cols, int width)
 {
@@ -96,7 +98,7 @@ bpi_cuda_pass bpi_cuda_load_pass_of(int64_t rows, int64_t cols, int width)
 
 static pass_cut block_pass(int64_t least_rows)
 {
-    return (pass_cut){8, least_rows, BPI_CUDA_BLOCK_GRID};
+    return (pass_cut){NARROW_LANES, least_rows, BPI_CUDA_BLOCK_GRID};
 }
 
 bpi_cuda_pass bpi_cuda_block_pass_of(int64_t rows, int64_t cols, int width, int64_t least_rows)

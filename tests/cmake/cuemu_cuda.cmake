@@ -120,9 +120,7 @@ if(TARGET backprop_cuda)
     target_sources(test_cuda_device PRIVATE ${CMAKE_SOURCE_DIR}/kernels/cuda/device.c)
     target_include_directories(test_cuda_device SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
     target_compile_definitions(test_cuda_device PRIVATE BPT_WITH_CUDA)
-endif()
-# And what the program itself says, with NVIDIA's libraries.
-if(TARGET backprop_cuda)
+    # And what the program itself says, with NVIDIA's libraries.
     target_compile_definitions(test_cli_device PRIVATE BPT_WITH_CUDA)
     add_dependencies(test_cli_device backprop_cuda)
 endif()

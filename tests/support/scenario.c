@@ -33,7 +33,7 @@ static float *array(scene *s, int64_t count, double reach)
 
 static int64_t ld_of(const scene *s, int64_t cols, bool of_errors)
 {
-    return s->device->ops->leading_dimension(s->device->backend, cols, of_errors);
+    return bpi_ld_of(s->device->backend, cols, of_errors);
 }
 
 /* Rows are as far apart as the backend likes; the padding is zero. */
